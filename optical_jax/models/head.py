@@ -1,0 +1,57 @@
+"""How an encoder's token vectors become a retriever's vectors: markers, lengths, pooling."""
+
+import string
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadConfig:
+    """Describe a retrieval head; the field names are ColBERT's where it has one.
+
+    A query is `[CLS] query_marker tokens [SEP]`, a document `[CLS] document_marker tokens
+    [SEP]` (Khattab and Zaharia, 2020, arXiv 2004.12832). Lengths count every one of these.
+    """
+
+    # "multi-vector" scores by MaxSim over tokens; "single-vector" pools them into one.
+    kind: Literal["multi-vector", "single-vector"] = "multi-vector"
+    # Width of the linear projection (no bias) after the encoder; None: no projection.
+    projection: int | None = None
+    # Only for "single-vector".
+    pooling: Literal["mean", "cls"] = "mean"
+    query_length: int = 32
+    document_length: int = 180
+    # Token inserted after the first one; None: no marker.
+    query_marker: str | None = None
+    document_marker: str | None = None
+    # Pad queries with the mask token up to query_length and score those slots too.
+    expansion: bool = False
+    # Whether the other tokens attend to the slots of the expansion.
+    attend_to_expansion: bool = False
+    # Document tokens that are encoded but not scored.
+    skiplist: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the lengths and the combinations that have no meaning."""
+        for name in ("query_length", "document_length"):
+            if getattr(self, name) < 4:
+                raise ValueError(
+                    f"head.{name} must be at least 4 ([CLS], marker, one token, [SEP]), "
+                    f"got {getattr(self, name)}"
+                )
+        if self.projection is not None and self.projection < 1:
+            raise ValueError(f"head.projection must be positive, got {self.projection}")
+        if self.kind == "single-vector" and self.expansion:
+            raise ValueError(
+                "head.expansion scores [MASK] slots, which a single-vector head has not; "
+                "set head.expansion to False"
+            )
+
+
+COLBERT = HeadConfig(
+    projection=128,
+    query_marker="[Q] ",
+    document_marker="[D] ",
+    expansion=True,
+    skiplist=tuple(string.punctuation),
+)
