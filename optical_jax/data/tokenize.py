@@ -1,0 +1,139 @@
+"""Texts to token ids with the head's markers, lengths, expansion and skip list.
+
+ColBERT's conventions (arXiv 2004.12832): the marker is inserted after the first token once
+the text is tokenised, so that no tokenizer can split it; text is cut, markers never are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import tokenizers
+
+from optical_jax.models.head import HeadConfig
+
+
+class Encoded(NamedTuple):
+    """One text: ids [l], which of them others attend to [l], which are scored [l]."""
+
+    ids: np.ndarray
+    attended: np.ndarray
+    scored: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecialTokens:
+    """The tokens a BERT-like tokenizer puts around a text, by their spelling."""
+
+    pad: str = "[PAD]"
+    mask: str | None = "[MASK]"
+    unknown: str | None = "[UNK]"
+
+
+class TextEncoder:
+    """A tokenizer and a head's settings: queries and documents to `Encoded`."""
+
+    def __init__(
+        self,
+        tokenizer: tokenizers.Tokenizer,
+        head: HeadConfig,
+        *,
+        special: SpecialTokens | None = None,
+    ):
+        """Look every special token up once.
+
+        Raises:
+            ValueError: if a marker or the mask token that the head needs is not in the
+                vocabulary.
+        """
+        self.tokenizer = tokenizer
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        self.head = head
+        self.special = special or SpecialTokens()
+        self.pad_id = self._id(self.special.pad, "padding")
+        self._mask_id = (
+            self._id(self.special.mask, "head.expansion") if head.expansion else None
+        )
+        self._query_marker = self._id(head.query_marker, "head.query_marker")
+        self._document_marker = self._id(head.document_marker, "head.document_marker")
+        ids = (tokenizer.token_to_id(word) for word in head.skiplist)
+        self._skipped = np.array(sorted({i for i in ids if i is not None}), np.int32)
+
+    def _id(self, token: str | None, purpose: str) -> int | None:
+        if token is None:
+            return None
+        found = self.tokenizer.token_to_id(token)
+        if found is None:
+            raise ValueError(
+                f"{purpose} needs the token {token!r}, which the vocabulary of "
+                f"{self.tokenizer.get_vocab_size()} tokens does not hold; add it as a "
+                "token of its own or set the field to None"
+            )
+        return found
+
+    def queries(self, texts: Sequence[str]) -> list[Encoded]:
+        """Encode queries, expanded with mask tokens where the head says so."""
+        head = self.head
+        length, marker = head.query_length, self._query_marker
+        rows = self._rows(texts, length, marker)
+        return [self._query(row) for row in rows]
+
+    def _query(self, ids: np.ndarray) -> Encoded:
+        scored = np.ones(len(ids), bool)
+        if self._mask_id is None:
+            return Encoded(ids, np.ones(len(ids), bool), scored)
+        added = self.head.query_length - len(ids)
+        attended = np.ones(self.head.query_length, bool)
+        if not self.head.attend_to_expansion:
+            attended[len(ids) :] = False
+        ids = np.concatenate([ids, np.full(added, self._mask_id, np.int32)])
+        return Encoded(ids, attended, np.ones(len(ids), bool))
+
+    def documents(self, texts: Sequence[str]) -> list[Encoded]:
+        """Encode documents; tokens of the skip list are not scored."""
+        length, marker = self.head.document_length, self._document_marker
+        return [
+            Encoded(ids, np.ones(len(ids), bool), ~np.isin(ids, self._skipped))
+            for ids in self._rows(texts, length, marker)
+        ]
+
+    def _rows(
+        self, texts: Sequence[str], length: int, marker: int | None
+    ) -> list[np.ndarray]:
+        room = length - (marker is not None)
+        rows = []
+        for encoding in self.tokenizer.encode_batch(list(texts)):
+            ids = encoding.ids
+            if len(ids) > room:  # keep the closing [SEP]
+                ids = ids[: room - 1] + ids[-1:]
+            if marker is not None:
+                ids = [ids[0], marker, *ids[1:]]
+            rows.append(np.array(ids, np.int32))
+        return rows
+
+    def tokens(self, ids: Sequence[int] | np.ndarray) -> list[str]:
+        """Spell ids as the vocabulary does."""
+        return [self.tokenizer.id_to_token(int(i)) or "" for i in ids]
+
+
+def pad(
+    encoded: Sequence[Encoded], length: int, *, pad_id: int
+) -> dict[str, np.ndarray]:
+    """Stack texts to [b, length]: ids int32, mask (attended) and scored bool.
+
+    Raises:
+        ValueError: if a text is longer than length.
+    """
+    longest = max((len(row.ids) for row in encoded), default=0)
+    if longest > length:
+        raise ValueError(f"length must be at least {longest} tokens, got {length}")
+    ids = np.full((len(encoded), length), pad_id, np.int32)
+    mask = np.zeros((len(encoded), length), bool)
+    scored = np.zeros((len(encoded), length), bool)
+    for i, row in enumerate(encoded):
+        ids[i, : len(row.ids)] = row.ids
+        mask[i, : len(row.ids)] = row.attended
+        scored[i, : len(row.ids)] = row.scored
+    return {"ids": ids, "mask": mask, "scored": scored}

@@ -1,0 +1,141 @@
+"""A retriever: encoder, head, tokenizer and parameters; token ids to scored vectors."""
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+
+from optical_jax.data import tokenize
+from optical_jax.models import bert
+from optical_jax.models.head import HeadConfig
+
+# Parameters are placed by jit(out_shardings=...), never at construction.
+nnx.use_eager_sharding(False)
+
+
+class RetrievalModel(nnx.Module):
+    """Encoder, projection where the head has one, pooling, L2 normalisation."""
+
+    def __init__(
+        self,
+        encoder: bert.BertConfig,
+        head: HeadConfig,
+        *,
+        dropout: float = 0.0,
+        dtype: jnp.dtype = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        self.head = head
+        self.encoder = bert.Bert(encoder, dropout=dropout, dtype=dtype, rngs=rngs)
+        self.projection = None
+        if head.projection is not None:
+            self.projection = nnx.Linear(
+                encoder.hidden_size,
+                head.projection,
+                use_bias=False,
+                dtype=dtype,
+                kernel_init=nnx.initializers.normal(0.02),
+                kernel_metadata={"out_sharding": ("embed", "projection")},
+                rngs=rngs,
+            )
+
+    def __call__(
+        self,
+        ids: Int[Array, "b l"],
+        mask: Bool[Array, "b l"],
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "b t p"]:
+        """Return unit vectors in float32: one a token, or one a text (t = 1).
+
+        Vectors of tokens that are not scored are returned too; the caller masks them.
+        """
+        x = self.encoder(ids, mask, rngs=rngs)
+        if self.head.kind == "single-vector":
+            x = self._pool(x, mask)
+        if self.projection is not None:
+            x = self.projection(x)
+        x = x.astype(jnp.float32)
+        square = jnp.sum(x * x, axis=-1, keepdims=True)
+        return x * jax.lax.rsqrt(jnp.maximum(square, 1e-24))
+
+    def _pool(
+        self, x: Float[Array, "b l d"], mask: Bool[Array, "b l"]
+    ) -> Float[Array, "b 1 d"]:
+        if self.head.pooling == "cls":
+            return x[:, :1]
+        weights = mask.astype(jnp.float32)[..., None]
+        total = jnp.sum(x.astype(jnp.float32) * weights, axis=1, keepdims=True)
+        return total / jnp.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+
+
+@dataclass(frozen=True)
+class Retriever:
+    """Everything that turns texts into vectors; params is a pytree of float32 arrays."""
+
+    encoder: bert.BertConfig
+    head: HeadConfig
+    text: tokenize.TextEncoder
+    params: nnx.State
+    dtype: Any = jnp.float32
+
+    def vectors(
+        self, params: nnx.State, ids: Int[Array, "b l"], mask: Bool[Array, "b l"]
+    ) -> Float[Array, "b t p"]:
+        """Encode a padded batch; pure, to be called inside jit with `self.params`."""
+        graph = graphdef(self.encoder, self.head, dtype=self.dtype)
+        return nnx.merge(graph, params)(ids, mask)
+
+    @property
+    def width(self) -> int:
+        """Width p of the vectors."""
+        return self.head.projection or self.encoder.hidden_size
+
+    def with_params(self, params: nnx.State) -> "Retriever":
+        """Return the same retriever with other parameters of the same shapes."""
+        return dataclasses.replace(self, params=params)
+
+
+@functools.lru_cache(maxsize=32)
+def graphdef(
+    encoder: bert.BertConfig,
+    head: HeadConfig,
+    *,
+    dropout: float = 0.0,
+    dtype: Any = jnp.float32,
+) -> nnx.GraphDef:
+    """Return the static part of the model, without making any parameter."""
+    return nnx.graphdef(
+        nnx.eval_shape(
+            lambda: RetrievalModel(
+                encoder, head, dropout=dropout, dtype=dtype, rngs=nnx.Rngs(0)
+            )
+        )
+    )
+
+
+def abstract_params(encoder: bert.BertConfig, head: HeadConfig) -> nnx.State:
+    """Return shapes, dtypes and logical axes of every parameter."""
+    return nnx.state(
+        nnx.eval_shape(lambda: RetrievalModel(encoder, head, rngs=nnx.Rngs(0))),
+        nnx.Param,
+    )
+
+
+def init_params(
+    encoder: bert.BertConfig, head: HeadConfig, *, key: jax.Array
+) -> nnx.State:
+    """Return random parameters (normal, 0.02); pure, so that jit can place them."""
+    model = RetrievalModel(encoder, head, rngs=nnx.Rngs(key))
+    return nnx.state(model, nnx.Param)
+
+
+def count(params: nnx.State) -> int:
+    """Return the number of parameters."""
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))
