@@ -1,0 +1,106 @@
+"""The tokenizer files of an encoder folder: tokenizer.json and tokenizer_config.json.
+
+The slow formats (vocab.txt, sentencepiece models) are not read: tokenizer.json alone says
+how a text is normalised and split.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from optical_jax.data import tokenize
+
+_SPECIAL = {
+    "pad": ("[PAD]", "<pad>"),
+    "mask": ("[MASK]", "<mask>"),
+    "unknown": ("[UNK]", "<unk>"),
+}
+_SPECIAL_KEYS = {"pad": "pad_token", "mask": "mask_token", "unknown": "unk_token"}
+
+
+def read(folder: Path, *, rows: int) -> tokenizers.Tokenizer:
+    """Read tokenizer.json for an encoder with this many embedding rows.
+
+    Raises:
+        FileNotFoundError: if there is none. Other libraries go on without it, with wrong
+            vectors.
+        ValueError: if it cannot be read, or has ids beyond the embedding rows.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} has no tokenizer.json; make one from the vocabulary files "
+            "(transformers: AutoTokenizer.from_pretrained(...).save_pretrained(...))"
+        )
+    try:
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001 - the package raises no narrower class
+        raise ValueError(f"{path} is no tokenizer file: {error}") from error
+    check_vocabulary(tokenizer, rows=rows)
+    return tokenizer
+
+
+def write(text: tokenize.TextEncoder, folder: Path, *, length: int) -> None:
+    """Write both files; length is the longest input of the encoder."""
+    text.tokenizer.save(str(folder / "tokenizer.json"))
+    first, *_, last = text.tokenizer.encode("").tokens
+    settings = {
+        # The classes named after a model build a tokenizer anew from its vocabulary and
+        # lose a normalizer of our own; this one takes tokenizer.json as it is.
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": length,
+        "cls_token": first,
+        "sep_token": last,
+        "pad_token": text.special.pad,
+        "mask_token": text.special.mask,
+        "unk_token": text.special.unknown,
+    }
+    stated = {key: value for key, value in settings.items() if value is not None}
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(stated, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+def check_vocabulary(tokenizer: tokenizers.Tokenizer, *, rows: int) -> None:
+    """Check that every id has an embedding row.
+
+    Raises:
+        ValueError: if not; libraries that add the missing rows fill them at random.
+    """
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
+    if largest >= rows:
+        raise ValueError(
+            f"the tokenizer has ids up to {largest}, so that the encoder must have "
+            f"vocab_size {largest + 1} or more, got {rows}; write tokenizer and "
+            "weights of the same training"
+        )
+
+
+def read_special_tokens(
+    folder: Path, tokenizer: tokenizers.Tokenizer
+) -> tokenize.SpecialTokens:
+    """Return the spelling of the special tokens, as stated or else as usually spelt.
+
+    Raises:
+        ValueError: if there is no padding token.
+    """
+    stated: dict[str, Any] = {}
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        if (folder / name).is_file():
+            stated |= json.loads((folder / name).read_text(encoding="utf-8"))
+    found: dict[str, str | None] = {}
+    for field, usual in _SPECIAL.items():
+        token = stated.get(_SPECIAL_KEYS[field])
+        token = token["content"] if isinstance(token, dict) else token
+        known = [
+            t for t in (token, *usual) if t and tokenizer.token_to_id(t) is not None
+        ]
+        found[field] = known[0] if known else None
+    if found["pad"] is None:
+        raise ValueError(
+            f"{folder}: the vocabulary has no padding token; name one as pad_token in "
+            "tokenizer_config.json"
+        )
+    return tokenize.SpecialTokens(**found)
