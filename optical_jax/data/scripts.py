@@ -1,0 +1,46 @@
+"""Tell which writing system a text is in, from the Unicode names of its letters."""
+
+import functools
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+
+
+@functools.cache
+def script_of(character: str) -> str | None:
+    """Return the script of a letter, "LATIN" for one; None for any other character.
+
+    Unicode's names begin with the script. Marks and modifier letters are left out: they
+    are shared between scripts.
+    """
+    character = unicodedata.normalize("NFKC", character)[0]
+    if unicodedata.category(character) not in ("Lu", "Ll", "Lt", "Lo"):
+        return None
+    return unicodedata.name(character, "UNNAMED").split()[0]
+
+
+def letters(text: str) -> Counter[str]:
+    """Count the letters of a text by script."""
+    return Counter(script for c in text if (script := script_of(c)) is not None)
+
+
+def usual(texts: Iterable[str], *, share: float = 0.05) -> frozenset[str]:
+    """Return the scripts that the texts are written in.
+
+    These are the script of most letters, and those that make up more than `share` of the
+    letters where that script occurs, since some languages write in several at once.
+    """
+    counts = [letters(text) for text in texts]
+    total = sum(counts, Counter[str]())
+    if not total:
+        return frozenset()
+    main = total.most_common(1)[0][0]
+    beside = sum((count for count in counts if count[main]), Counter[str]())
+    least = share * beside.total()
+    return frozenset(s for s, number in beside.items() if number > least) | {main}
+
+
+def is_mostly(text: str, expected: frozenset[str]) -> bool:
+    """Tell whether at least half of the letters of a text are in the expected scripts."""
+    counts = letters(text)
+    return 2 * sum(counts[script] for script in expected) >= counts.total()
