@@ -12,11 +12,12 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 Record = dict[str, Any]
@@ -47,7 +48,7 @@ class Records(tfds.core.GeneratorBasedBuilder):
         columns = {
             name: tfds.features.Text()
             if kind is str
-            else tfds.features.Scalar(dtype="int32")
+            else tfds.features.Scalar(dtype=np.int32)
             for name, kind in self._table.columns.items()
         }
         return tfds.core.DatasetInfo(
@@ -69,8 +70,8 @@ class Records(tfds.core.GeneratorBasedBuilder):
 
 
 def _split_name(name: str) -> str:
-    """Return a name that tfds can read in a split expression."""
-    return re.sub(r"\W", "_", name)
+    """Return a name that tfds can read in a split expression; "all" is one itself."""
+    return "all_" if name == "all" else re.sub(r"\W", "_", name)
 
 
 def write(directory: Path, tables: Mapping[str, Table]) -> None:
@@ -78,7 +79,14 @@ def write(directory: Path, tables: Mapping[str, Table]) -> None:
 
     Raises:
         OSError: The disk is full; nothing is left behind.
+        ValueError: Two splits of a table have too similar names.
     """
+    for name, table in tables.items():
+        if len(set(map(_split_name, table.splits))) < len(table.splits):
+            raise ValueError(
+                f"splits of {name} differ in punctuation alone: {sorted(table.splits)}; "
+                "rename one"
+            )
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent)
     tfds.disable_progress_bar()
@@ -153,12 +161,13 @@ class Split(Sequence[Record]):
         """Return one record, or a list of them for a slice."""
         if isinstance(index, slice):
             return self.__getitems__(range(len(self))[index])
-        return self.__getitems__([range(len(self))[index]])[0]
+        return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Record]:
         """Return several records at once, which is faster than one by one."""
+        positions = [range(len(self))[int(i)] for i in indices]
         with self._naming_damage():
-            found = self._source.__getitems__([int(i) for i in indices])
+            found = self._source.__getitems__(positions)
         return [{key: _plain(value) for key, value in row.items()} for row in found]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -183,10 +192,10 @@ class Split(Sequence[Record]):
         return source
 
     @contextlib.contextmanager
-    def _naming_damage(self) -> Any:
+    def _naming_damage(self) -> Iterator[None]:
         try:
             yield
-        except (RuntimeError, OSError, ValueError, IndexError) as error:
+        except (RuntimeError, OSError, ValueError) as error:
             builder = _builder(self.directory, self.table)
             files = builder.info.splits[_split_name(self.name)].filepaths
             raise ValueError(

@@ -1,7 +1,9 @@
 """Open text as it is published (plain, gzip or in a zip), and normalise lines of it."""
 
 import gzip
+import html
 import io
+import re
 import unicodedata
 import zipfile
 from collections.abc import Iterator
@@ -91,8 +93,15 @@ class _Unseen(dict[int, str | None]):
 _unseen = _Unseen()
 
 
+# HTML escapes that a publisher left in the text; only with their semicolon, because
+# "&copy" alone may be meant.
+_ESCAPE = re.compile(r"&(?:#\d+|#[xX][0-9A-Fa-f]+|[A-Za-z]+\d*);")
+
+
 def normalize(text: str) -> str:
-    """Return the text in NFC, without byte order marks, one blank for each run of them."""
+    """Return the text in NFC, unescaped, on one line, one blank for each run of them."""
+    if "&" in text:
+        text = _ESCAPE.sub(lambda match: html.unescape(match[0]), text)
     return " ".join(unicodedata.normalize("NFC", text.translate(_unseen)).split())
 
 

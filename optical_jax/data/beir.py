@@ -1,0 +1,65 @@
+"""Read the JSON lines of a collection in the layout of BEIR."""
+
+import json
+from pathlib import Path
+
+from optical_jax.data import textfile, trec
+
+
+def first(path: Path, pattern: str) -> Path | None:
+    """Return the first file in a folder that matches a pattern."""
+    return min(path.glob(pattern), default=None)
+
+
+def _json_lines(path: Path) -> dict[str, dict[str, str]]:
+    """Return _id -> object of each line."""
+    rows: dict[str, dict[str, str]] = {}
+    for number, line in enumerate(textfile.read_lines(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            identifier, _ = str(row["_id"]), row["text"]
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}, line {number}: expected a JSON object with '_id' and 'text', "
+                f"got {line[:60]!r}"
+            ) from error
+        if identifier in rows:
+            raise ValueError(f"{path}, line {number}: _id {identifier!r} occurs twice")
+        rows[identifier] = row
+    if not rows:
+        raise ValueError(f"{path} is empty; fetch it again")
+    return rows
+
+
+def documents(path: Path) -> dict[str, str]:
+    """Return doc_id -> title, a blank, and text of a `corpus.jsonl`."""
+    return {
+        doc_id: f"{row.get('title') or ''} {row['text']}".strip()
+        for doc_id, row in _json_lines(path).items()
+    }
+
+
+def _queries(path: Path) -> dict[str, str]:
+    return {query_id: row["text"] for query_id, row in _json_lines(path).items()}
+
+
+def queries(
+    path: Path,
+) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, dict[str, int]]]]:
+    """Return query set -> queries, and query set -> relevance judgments."""
+    qrels_of = {
+        file.name.partition(".tsv")[0]: trec.qrels(file)
+        for file in sorted(path.glob("qrels/*.tsv*"))
+    }
+    queries_of = {
+        file.name.partition(".jsonl")[0]: _queries(file)
+        for file in sorted(path.glob("queries/*.jsonl*"))
+    }
+    if file := first(path, "queries.jsonl*"):
+        # One file holds the queries of every set; the judgments tell them apart.
+        every = _queries(file)
+        for name in qrels_of.keys() - queries_of.keys():
+            queries_of[name] = {q: every[q] for q in qrels_of[name] if q in every}
+    return queries_of, qrels_of
