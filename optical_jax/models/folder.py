@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
@@ -22,6 +23,7 @@ from flax import nnx
 
 from optical_jax.data import tokenize
 from optical_jax.models import bert, hf, layout, layout_writer, tokenizer_files
+from optical_jax.models import retriever as retriever_lib
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
 
@@ -57,16 +59,18 @@ def load(path: str | Path, *, head: HeadConfig | None = None) -> Retriever:
                 "weights; set head.projection to None or train them first"
             )
     _check_lengths(folder, encoder, head)
-    params = {"encoder": hf.read_params(folder, encoder)}
+    read = nnx.to_flat_state(hf.read_params(folder, encoder))
+    values = {("encoder", *path): leaf[...] for path, leaf in read}
     if dense is not None:
         kernel = _read_projection(dense, encoder, head)
         if kernel is None:
             head = dataclasses.replace(head, projection=None)
         else:
-            params["projection"] = nnx.State({"kernel": nnx.Param(kernel)})
+            values["projection", "kernel"] = kernel
     special = tokenizer_files.read_special_tokens(folder, tokenizer)
     text = tokenize.TextEncoder(tokenizer, head, special=special)
-    return Retriever(encoder, head, text, nnx.State(params))
+    params = retriever_lib.from_values(encoder, head, values)
+    return Retriever(encoder, head, text, params)
 
 
 def save(
@@ -164,7 +168,7 @@ def _check_lengths(folder: Path, encoder: bert.BertConfig, head: HeadConfig) -> 
 
 def _read_projection(
     dense: Path, encoder: bert.BertConfig, head: HeadConfig
-) -> jnp.ndarray | None:
+) -> jax.Array | None:
     path = dense / "model.safetensors"
     if not path.is_file():
         raise FileNotFoundError(

@@ -1,0 +1,36 @@
+"""Compare a reader's vectors with those a case folder states; numpy alone."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+Encode = Callable[[list[str]], Sequence[np.ndarray]]
+
+# Float32 over two to six layers; the two frameworks sum in different orders.
+TOLERANCE = 1e-5
+
+
+def difference(case: Path, kind: str, encode: Encode) -> float:
+    """Largest absolute difference over the case's texts; kind is query or document.
+
+    Raises AssertionError, naming the text, if a text has another number of vectors.
+    """
+    stated = np.load(case.with_suffix(".npz"))
+    texts = stated["texts"].tolist()
+    worst = 0.0
+    for i, found in enumerate(encode(texts)):
+        wanted = stated[f"{kind}{i}"]
+        found = np.asarray(found).reshape(-1, wanted.shape[1])
+        assert found.shape == wanted.shape, (
+            f"{case.name}: {kind} {texts[i]!r} has {found.shape[0]} vectors, "
+            f"ours {wanted.shape[0]}"
+        )
+        worst = max(worst, float(np.abs(found - wanted).max()))
+    return worst
+
+
+def folders(root: Path) -> dict[str, tuple[Path, bool]]:
+    """Return {case name: (folder, whether it is multi-vector)}."""
+    cases = sorted(path.with_suffix("") for path in root.glob("*.npz"))
+    return {path.name: (path, not (path / "1_Pooling").is_dir()) for path in cases}
