@@ -12,13 +12,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from array_record.python import array_record_module
 
 Record = dict[str, Any]
 
@@ -166,8 +167,14 @@ class Split(Sequence[Record]):
     def __getitems__(self, indices: Sequence[int]) -> list[Record]:
         """Return several records at once, which is faster than one by one."""
         positions = [range(len(self))[int(i)] for i in indices]
-        with self._naming_damage():
-            found = self._source.__getitems__(positions)
+        source = self._source
+        try:
+            found = source.__getitems__(positions)
+        except (RuntimeError, OSError) as error:
+            raise ValueError(
+                f"{self.directory}: a record of {self.table}, split {self.name!r}, is "
+                f"damaged ({error}); delete the directory and run again"
+            ) from error
         return [{key: _plain(value) for key, value in row.items()} for row in found]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -185,23 +192,24 @@ class Split(Sequence[Record]):
                 f"{self.directory} has no split {self.name!r} of {self.table}; it has "
                 f"{', '.join(sorted(builder.info.splits))}"
             )
-        with self._naming_damage():
-            source = builder.as_data_source(split=_split_name(self.name))
-            # A file that is cut off shows it at the first record already.
-            source[0]
-        return source
+        split = builder.info.splits[_split_name(self.name)]
+        for file, expected in zip(split.filepaths, split.shard_lengths, strict=True):
+            self._check(str(file), expected)
+        return builder.as_data_source(split=_split_name(self.name))
 
-    @contextlib.contextmanager
-    def _naming_damage(self) -> Iterator[None]:
+    def _check(self, file: str, expected: int) -> None:
+        """Check a file's number of records; a cut file may read as empty records."""
         try:
-            yield
-        except (RuntimeError, OSError, ValueError) as error:
-            builder = _builder(self.directory, self.table)
-            files = builder.info.splits[_split_name(self.name)].filepaths
+            reader = array_record_module.ArrayRecordReader(file)
+            found = reader.num_records() if reader.ok() else 0
+            reader.close()
+        except (RuntimeError, OSError, ValueError):
+            found = 0
+        if found != expected:
             raise ValueError(
-                f"{' or '.join(map(str, files))} is damaged or cut off ({error}); "
-                f"delete the directory {self.directory} and run again"
-            ) from error
+                f"{file} is damaged or cut off ({found} of {expected} records can be "
+                f"read); delete the directory {self.directory} and run again"
+            )
 
 
 def _plain(value: Any) -> str | int:

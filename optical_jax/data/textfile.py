@@ -8,10 +8,9 @@ import unicodedata
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
 
 
-def open_binary(path: Path) -> BinaryIO:
+def open_binary(path: Path) -> io.BufferedIOBase:
     """Open a file for reading, unpacked if it is gzip or lies in a zip archive.
 
     A zip archive with one file is read as that file; `archive.zip/member.txt` names one
@@ -30,10 +29,10 @@ def open_binary(path: Path) -> BinaryIO:
         return _open_member(path, None)
     with path.open("rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path, "rb")) if is_gzip else path.open("rb")
+    return gzip.GzipFile(path) if is_gzip else path.open("rb")
 
 
-def _open_member(archive: Path, member: str | None) -> BinaryIO:
+def _open_member(archive: Path, member: str | None) -> io.BufferedIOBase:
     with zipfile.ZipFile(archive) as opened:
         names = [
             info.filename
@@ -49,7 +48,7 @@ def _open_member(archive: Path, member: str | None) -> BinaryIO:
                 f"'{archive.name}/MEMBER', MEMBER being one of {names}"
             )
         # The member stays readable after its archive object is closed.
-        return cast(BinaryIO, opened.open(member))
+        return opened.open(member)
 
 
 def read_lines(path: Path) -> Iterator[str]:
