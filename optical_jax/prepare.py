@@ -1,0 +1,116 @@
+"""Prepare data once, and show what cleaning dropped.
+
+    python -m optical_jax.prepare bitext --config configs/X.py [--field value ...]
+    python -m optical_jax.prepare collection FOLDER --data_dir DIR
+
+The first reads, cleans and keeps the bitext that a config names (training does the same
+when it has not been done). The second keeps a BEIR, MS MARCO or TREC folder as tfds data
+sets, which `optical_jax.evaluate` reads like the folder itself.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import rich.box
+import rich.console
+import rich.markup
+import rich.table
+import tyro
+
+from optical_jax import config
+from optical_jax.data import bitext, collection
+
+
+@dataclass(frozen=True)
+class CollectionArguments:
+    """Say which collection to prepare."""
+
+    # The collection's folder, as it was published.
+    folder: tyro.conf.Positional[Path]
+    # Where the directory of the prepared collection is made.
+    data_dir: Path = Path("~/.cache/optical_jax")
+
+
+def prepare_bitext(settings: config.Config) -> bitext.Bitext:
+    """Return the prepared bitext of a config, preparing it unless it is there."""
+    data = settings.data
+    return bitext.prepare(
+        data.sources,
+        root=Path(data.root).expanduser(),
+        data_dir=Path(data.cache_dir).expanduser(),
+        cleaning=data.cleaning,
+        validation_fraction=data.validation_fraction,
+        seed=settings.seed,
+        excluded_texts=collection.excluded_texts(data.exclude),
+    )
+
+
+def table(report: dict[str, dict[str, int]]) -> rich.table.Table:
+    """Return the report of a bitext as a table: a row for each source, and their sum."""
+    columns = list(next(iter(report.values())))
+    shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.add_column("source", no_wrap=True)
+    for column in columns:
+        heading = "held out" if column == "validation" else column.replace("_", " ")
+        shown.add_column(heading, justify="right")
+    for name, counts in report.items():
+        shown.add_row(name, *(f"{counts[column]:,}" for column in columns))
+    shown.add_section()
+    sums = [sum(counts[column] for counts in report.values()) for column in columns]
+    shown.add_row("all", *(f"{total:,}" for total in sums))
+    return shown
+
+
+def _bitext(argv: Sequence[str], console: rich.console.Console) -> None:
+    settings = config.parse(argv, prog="python -m optical_jax.prepare bitext")
+    prepared = prepare_bitext(settings)
+    console.print(table(prepared.report))
+    console.print(f"prepared in {prepared.directory}", soft_wrap=True)
+
+
+def _collection(argv: Sequence[str], console: rich.console.Console) -> None:
+    arguments = tyro.cli(
+        CollectionArguments,
+        args=argv,
+        prog="python -m optical_jax.prepare collection",
+        config=(tyro.conf.PositionalRequiredArgs,),
+    )
+    loaded = collection.load(arguments.folder)
+    data_dir = arguments.data_dir.expanduser()
+    directory = collection.prepare(loaded, data_dir=data_dir)
+    shown = rich.table.Table("query set", "queries", "judged")
+    for name in loaded.query_sets:
+        judged = len(loaded.qrels_of.get(name, {}))
+        shown.add_row(name, f"{len(loaded.queries(name)):,}", f"{judged:,}")
+    console.print(shown)
+    console.print(
+        f"{len(loaded.doc_ids):,} documents, prepared in {directory}", soft_wrap=True
+    )
+
+
+_COMMANDS = {"bitext": _bitext, "collection": _collection}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one of the commands; return the exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    errors = rich.console.Console(stderr=True)
+    if not argv or argv[0] not in _COMMANDS:
+        errors.print(rich.markup.escape((__doc__ or "").strip()), highlight=False)
+        return 0 if argv[:1] in (["-h"], ["--help"]) else 2
+    try:
+        console = rich.console.Console()
+        if not console.is_terminal:
+            # A log has no width to fit into; 80 columns would cut the numbers.
+            console.width = 120
+        _COMMANDS[argv[0]](argv[1:], console)
+    except (ValueError, OSError) as error:
+        errors.print(f"[red]error:[/red] {rich.markup.escape(str(error))}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
