@@ -4,8 +4,10 @@ import dataclasses
 import string
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import tokenizers
+from flax import nnx
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from optical_jax.data import tokenize
@@ -130,9 +132,15 @@ def make(
         layer_norm_eps=1e-12 if is_bert else 1e-5,
         pad_token_id=tokenizer.token_to_id(special.pad),
     )
-    params = retriever.init_params(config, head, key=jax.random.key(seed))
-    # At 0.02 attention is flat and a wrong mask would not show.
-    params = jax.tree.map(lambda x: x * 20 if x.ndim > 1 else x + 0.1, params)
+    rng = np.random.default_rng(seed)
+    # At the usual 0.02 attention is flat and a wrong mask would not show.
+    values = {
+        path: jnp.asarray(
+            0.4 * rng.standard_normal(leaf.shape) + (path[-1] == "scale"), jnp.float32
+        )
+        for path, leaf in nnx.to_flat_state(retriever.abstract_params(config, head))
+    }
+    params = retriever.from_values(config, head, values)
     text = tokenize.TextEncoder(tokenizer, head, special=special)
     return retriever.Retriever(config, head, text, params)
 

@@ -1,0 +1,181 @@
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from optical_jax import config as config_lib
+from optical_jax import convert
+from optical_jax.data.sources import BitextSource
+from optical_jax.models import folder, retriever
+from optical_jax.training import workdir
+from tests.models import tiny
+
+# The samples hold a text of 600 words, which the tiny encoder's 32 positions cut.
+
+
+@pytest.fixture(scope="module")
+def colbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("input") / "colbert"
+    folder.save(tiny.make(tiny.COLBERT), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tokenwise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("input") / "tokenwise"
+    folder.save(tiny.make(tiny.TOKENWISE), path)
+    return path
+
+
+def test_pylate(colbert: Path, tmp_path: Path) -> None:
+    options = convert.Options(input=colbert, output=tmp_path / "out", license="mit")
+    assert convert.convert(options) == 0.0
+    assert folder.load(tmp_path / "out").head == folder.load(colbert).head
+    assert 'license: "mit"' in (tmp_path / "out" / "README.md").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_token_vectors_as_single_vectors_are_said_to_be_untrained(
+    tokenwise: Path, tmp_path: Path
+) -> None:
+    options = convert.Options(
+        input=tokenwise, output=tmp_path / "out", format="single-vector"
+    )
+    convert.convert(options)
+    found = folder.load(tmp_path / "out")
+    assert (found.head.kind, found.head.pooling) == ("single-vector", "mean")
+    assert "was not trained" in (tmp_path / "out" / "README.md").read_text()
+    (row,) = found.text.queries(["habari dunia"])
+    source = folder.load(tokenwise)
+    (single,), (several,) = tiny.vectors(found, [row]), tiny.vectors(source, [row])
+    assert single.shape == (1, 16)
+    assert several.shape == (len(row.ids), 16)
+
+
+def test_encoder(tokenwise: Path, tmp_path: Path) -> None:
+    options = convert.Options(input=tokenwise, output=tmp_path / "o", format="encoder")
+    assert convert.convert(options) == 0.0
+    names = {path.name for path in (tmp_path / "o").iterdir()}
+    assert names == {
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ("encoder", "cannot hold a projection, got head.projection=8"),
+        ("single-vector", "projection trained for multi-vector vectors does not fit"),
+    ],
+)
+def test_projection_that_would_be_lost(
+    layout: str, message: str, colbert: Path, tmp_path: Path
+) -> None:
+    options = convert.Options(input=colbert, output=tmp_path / "out", format=layout)
+    with pytest.raises(ValueError, match=message):
+        convert.convert(options)
+
+
+def test_markers_do_not_fit_single_vectors(tmp_path: Path) -> None:
+    head = dataclasses.replace(tiny.TOKENWISE, query_marker="[Q] ")
+    folder.save(tiny.make(head), tmp_path / "in")
+    options = convert.Options(
+        input=tmp_path / "in", output=tmp_path / "out", format="single-vector"
+    )
+    with pytest.raises(ValueError, match="cannot hold markers"):
+        convert.convert(options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_vectors_leave_nothing(
+    colbert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = folder.save
+
+    def other_weights(model: retriever.Retriever, path: Path, **how: object) -> None:
+        save(tiny.make(model.head, seed=1), path, **how)
+
+    monkeypatch.setattr(folder, "save", other_weights)
+    options = convert.Options(input=colbert, output=tmp_path / "out")
+    with pytest.raises(ValueError, match="must be within 1e-06 of its source's, got"):
+        convert.convert(options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_vectors_that_are_no_numbers_fail(tokenwise: Path) -> None:
+    model = folder.load(tokenwise)
+    nothing = jax.tree.map(lambda x: jnp.full_like(x, np.nan), model.params)
+    with pytest.raises(ValueError, match="got nan"):
+        convert.compare(model, model.with_params(nothing))
+
+
+def test_other_tokens_fail(tokenwise: Path) -> None:
+    model = folder.load(tokenwise)
+    with pytest.raises(ValueError, match="as other tokens than its source"):
+        convert.compare(model, tiny.with_head(model, query_length=8))
+
+
+def test_existing_output(colbert: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("mine")
+    options = convert.Options(input=colbert, output=tmp_path)
+    with pytest.raises(ValueError, match="exists already"):
+        convert.convert(options)
+    assert (tmp_path / "kept").read_text() == "mine"
+
+
+def test_results_that_are_no_json(colbert: Path, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text("{")
+    options = convert.Options(
+        input=colbert, output=tmp_path / "out", results=tmp_path / "r.json"
+    )
+    with pytest.raises(ValueError, match=r"r\.json is no JSON file"):
+        convert.convert(options)
+
+
+def test_training_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    source = BitextSource(
+        name="bible", format="tsv", source="/secret/b.tsv", target_language="sw"
+    )
+    config = config_lib.Config(
+        teacher=config_lib.TeacherConfig(path="owner/encoder"),
+        data=config_lib.DataConfig(sources=(source,)),
+    )
+    (run / "config.json").write_text(config_lib.to_json(config))
+    (run / "data.json").write_text(json.dumps({"bible": {"read": 9, "train": 7}}))
+    measured = {"collection": "c", "queries": "q", "method": "student", "seed": 0}
+    results = tmp_path / "results.json"
+    results.write_text(json.dumps({"rows": [measured | {"measures": {"R@1": 0.5}}]}))
+    monkeypatch.setattr(workdir, "load_student", lambda _: tiny.make(tiny.COLBERT))
+    out = tmp_path / "out"
+    convert.convert(convert.Options(input=run, output=out, results=results))
+    card = (out / "README.md").read_text()
+    for fact in ('- "sw"', 'base_model: "owner/encoder"', "| bible | 9 | 7 |", "0.500"):
+        assert fact in card
+    assert "secret" not in card
+
+
+def test_command_line(
+    colbert: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    command = ["convert", "--input", str(colbert), "--output", str(out)]
+    monkeypatch.setattr(sys, "argv", command)
+    convert.main()
+    assert "differ by 0 at most" in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(SystemExit):
+        convert.main()
+    assert "exists already" in " ".join(capsys.readouterr().out.split())
