@@ -33,9 +33,10 @@ class RetrievalModel(nnx.Module):
     ):
         self.head = head
         self.encoder = bert.Bert(encoder, dropout=dropout, dtype=dtype, rngs=rngs)
-        self.projection = None
-        if head.projection is not None:
-            self.projection = nnx.Linear(
+        self.projection = (
+            None
+            if head.projection is None
+            else nnx.Linear(
                 encoder.hidden_size,
                 head.projection,
                 use_bias=False,
@@ -44,6 +45,7 @@ class RetrievalModel(nnx.Module):
                 kernel_metadata={"out_sharding": ("embed", "projection")},
                 rngs=rngs,
             )
+        )
 
     def __call__(
         self,
@@ -139,3 +141,26 @@ def init_params(
 def count(params: nnx.State) -> int:
     """Return the number of parameters."""
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))
+
+
+def from_values(
+    encoder: bert.BertConfig, head: HeadConfig, values: dict[tuple, jax.Array]
+) -> nnx.State:
+    """Build parameters, logical axes included, of arrays by parameter path.
+
+    Raises:
+        ValueError: naming the paths that are missing, unknown or of another shape.
+    """
+    abstract = dict(nnx.to_flat_state(abstract_params(encoder, head)))
+    wrong = sorted(
+        "/".join(map(str, path))
+        for path in abstract.keys() | values.keys()
+        if path not in abstract
+        or path not in values
+        or abstract[path].shape != values[path].shape
+    )
+    if wrong:
+        raise ValueError(f"parameters do not fit the model at {', '.join(wrong)}")
+    return nnx.from_flat_state(
+        {path: leaf.replace(values[path]) for path, leaf in abstract.items()}
+    )

@@ -1,0 +1,279 @@
+"""One frozen dataclass tree describes a run; every default stands here and nowhere else.
+
+`parse` reads a preset (`configs/*.py`, a file the user wrote and names) and lays
+command-line overrides over it. `to_json` and `from_json` carry a resolved config to and
+from `workdir/config.json`; reading one never executes anything.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import importlib.util
+import json
+import sys
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from optical_jax.data.clean import CleaningConfig
+from optical_jax.data.sources import BitextSource
+from optical_jax.models.head import HeadConfig
+from optical_jax.models.vocabulary import VocabularyConfig
+from optical_jax.objectives.contrastive import ContrastiveConfig
+from optical_jax.objectives.transport import TransportConfig
+
+OBJECTIVES = {"transport": TransportConfig, "contrastive": ContrastiveConfig}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherConfig:
+    """The frozen English retriever; not used by objectives that have no teacher."""
+
+    # Folder or hub id.
+    path: str = ""
+    # None: the head that the folder describes.
+    head: HeadConfig | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentConfig:
+    """The encoder that is trained."""
+
+    # Folder or hub id it starts from; empty: the teacher's.
+    path: str = ""
+    # None: the teacher's head (distillation) or the folder's.
+    head: HeadConfig | None = None
+    vocabulary: VocabularyConfig = VocabularyConfig(mode="keep")
+    dropout: float = 0.0
+    # Regular expressions on parameter paths such as "encoder/embeddings/position/embedding";
+    # parameters that match one stay as they are.
+    freeze: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where examples come from and how they are batched."""
+
+    # Folder that the sources' file names are relative to.
+    root: str = ""
+    # Bitext, for distillation.
+    sources: tuple[BitextSource, ...] = ()
+    cleaning: CleaningConfig = CleaningConfig()
+    # BEIR folders whose queries and documents must not be in the bitext.
+    exclude: tuple[str, ...] = ()
+    validation_fraction: float = 0.02
+    # JSON lines {query, positive, negatives}, for contrastive training.
+    triples: str = ""
+    negatives: int = 1
+    # Prepared bitext and cached teacher vectors.
+    cache_dir: str = "~/.cache/optical_jax"
+    # Keep the frozen teacher's token vectors on disk, so that only one epoch computes them.
+    cache_teacher: bool = True
+    # Examples a step, over all hosts.
+    batch_size: int = 64
+    # Batches that are drawn together and sorted by length, so that little is padding.
+    window: int = 32
+    # Padded lengths in tokens; every one is a compiled shape.
+    buckets: tuple[int, ...] = (16, 24, 32, 48, 64, 128, 180)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """AdamW with linear warm-up, then cosine to zero."""
+
+    learning_rate: float = 3e-4
+    warmup_steps: int = 100
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    b1: float = 0.9
+    b2: float = 0.999
+    eps: float = 1e-8
+    weight_decay: float = 0.01
+    # Global norm that gradients are clipped to; 0: not clipped.
+    clip_norm: float = 1.0
+    # Parts that a batch is cut into, one after the other, to save memory.
+    accumulation: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeshConfig:
+    """Devices along each mesh axis; -1 takes what is left."""
+
+    data: int = -1
+    fsdp: int = 1
+    tensor: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A whole run."""
+
+    name: str = "run"
+    # Checkpoints, metrics and config.json of the run.
+    workdir: str = "work/run"
+    seed: int = 0
+    steps: int = 1000
+    # Computation; parameters, costs and scores are float32 in any case.
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    teacher: TeacherConfig = TeacherConfig()
+    student: StudentConfig = StudentConfig()
+    data: DataConfig = DataConfig()
+    objective: TransportConfig | ContrastiveConfig = field(
+        default_factory=TransportConfig
+    )
+    optimizer: OptimizerConfig = OptimizerConfig()
+    mesh: MeshConfig = MeshConfig()
+    log_every: int = 20
+    eval_every: int = 250
+    save_every: int = 250
+    # Newest checkpoints kept beside the best one.
+    keep: int = 2
+    # Stop (resumably) after this step; 0: at `steps`. The schedule does not change.
+    stop_after: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what spans several fields, before any long work starts."""
+        _require(self.steps >= 1, "steps", "at least 1", self.steps)
+        for name in ("log_every", "eval_every", "save_every", "keep"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        data, optimizer = self.data, self.optimizer
+        _require(data.batch_size >= 1, "data.batch_size", "at least 1", data.batch_size)
+        _require(data.window >= 1, "data.window", "at least 1", data.window)
+        ordered = tuple(sorted(set(data.buckets)))
+        _require(
+            bool(ordered) and ordered == data.buckets and ordered[0] > 0,
+            "data.buckets",
+            "positive lengths in rising order",
+            data.buckets,
+        )
+        _require(
+            0 < data.validation_fraction < 1,
+            "data.validation_fraction",
+            "between 0 and 1",
+            data.validation_fraction,
+        )
+        _require(
+            optimizer.learning_rate > 0,
+            "optimizer.learning_rate",
+            "> 0",
+            optimizer.learning_rate,
+        )
+        _require(
+            0 <= optimizer.warmup_steps <= self.steps,
+            "optimizer.warmup_steps",
+            f"between 0 and steps ({self.steps})",
+            optimizer.warmup_steps,
+        )
+        _require(
+            optimizer.accumulation >= 1
+            and not data.batch_size % optimizer.accumulation,
+            "optimizer.accumulation",
+            f"a divisor of data.batch_size ({data.batch_size})",
+            optimizer.accumulation,
+        )
+        _require(
+            0 <= self.student.dropout < 1,
+            "student.dropout",
+            "in [0, 1)",
+            self.student.dropout,
+        )
+
+
+def _require(holds: bool, name: str, rule: str, value: object) -> None:
+    if not holds:
+        raise ValueError(f"{name} must be {rule}, got {value}")
+
+
+def load_preset(path: str | Path) -> Config:
+    """Run a preset file's get_config(); only for files that the user names as --config.
+
+    Raises:
+        FileNotFoundError: if there is no such file; lists the presets beside it.
+        ValueError: if it has no get_config() or this returns something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = sorted(str(p) for p in path.parent.glob("*.py") if p.stem != "__init__")
+        raise FileNotFoundError(f"no config file {path}; there are: {near or 'none'}")
+    spec = importlib.util.spec_from_file_location(f"_preset_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise ValueError(f"{path} must define get_config() -> Config")
+    config = module.get_config()
+    if not isinstance(config, Config):
+        raise ValueError(
+            f"{path}: get_config() must return a Config, got {type(config).__name__}"
+        )
+    return config
+
+
+def parse(argv: Sequence[str] | None = None, *, prog: str) -> Config:
+    """Read `--config FILE [--field.of.config value ...]`; exits with a message on a typo."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    head = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
+    head.add_argument("--config")
+    known, rest = head.parse_known_args(argv)
+    default = load_preset(known.config) if known.config else Config()
+    return tyro.cli(
+        Config,
+        default=default,
+        args=rest,
+        prog=f"{prog} --config FILE",
+        description="Every field of the config can be set; defaults are the preset's.",
+        config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
+    )
+
+
+def to_json(config: Config) -> str:
+    """Return the resolved config as indented JSON."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def from_json(text: str) -> Config:
+    """Build a config of `to_json`'s text; nothing in it is executed.
+
+    Raises:
+        ValueError: naming an unknown field and the nearest known one.
+    """
+    return _build(Config, json.loads(text), "config")
+
+
+def _build(kind: type, value: dict[str, Any], where: str) -> Any:  # noqa: ANN401
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    hints = typing.get_type_hints(kind)
+    for name in value:
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{where} has no field {name!r}{hint}")
+    return kind(**{n: _convert(hints[n], v, f"{where}.{n}") for n, v in value.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        known = {k.__dataclass_fields__["name"].default: k for k in args if _named(k)}
+        if known:
+            name = value.get("name")
+            if name not in known:
+                raise ValueError(
+                    f"{where}.name must be one of {sorted(known)}, got {name!r}"
+                )
+            return _build(known[name], value, where)
+        return _convert(next(k for k in args if k is not type(None)), value, where)
+    if origin is tuple:
+        return tuple(_convert(args[0], item, where) for item in value)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, where)
+    return value
+
+
+def _named(kind: type) -> bool:
+    return dataclasses.is_dataclass(kind) and "name" in kind.__dataclass_fields__

@@ -1,0 +1,219 @@
+"""Examples to fixed-shape batches: mix, shuffle, draw a window, sort it by length, pad.
+
+Grain does the mixing, the shuffling and the bookkeeping: every batch is a function of its
+number, so an iterator's state is that number and a resumed run sees the same batches on any
+mesh. Sorting happens inside windows of a few dozen batches, which keeps padding small
+without tying the order of the whole epoch to length.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import grain
+import jax
+import numpy as np
+
+from optical_jax.data import teacher_vectors, tokenize
+
+Batch = dict[str, dict[str, np.ndarray]]
+
+
+class Examples(Protocol):
+    """Random access to the texts of examples."""
+
+    def read(self, indices: np.ndarray) -> list[dict[str, list[str]]]:
+        """Return {field: [text, ...]} of several examples."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One text of an example: who tokenises it, and as what."""
+
+    text: tokenize.TextEncoder
+    kind: Literal["query", "document"]
+    # Vectors computed earlier; they go into the batch in place of token ids.
+    cached: teacher_vectors.TeacherVectors | None = None
+
+    def encode(self, texts: Sequence[str]) -> list[tokenize.Encoded]:
+        """Tokenise with the head's conventions for queries or documents."""
+        return (
+            self.text.queries(texts)
+            if self.kind == "query"
+            else self.text.documents(texts)
+        )
+
+    @property
+    def longest(self) -> int:
+        """The longest that `encode` gives, in tokens."""
+        head = self.text.head
+        return head.query_length if self.kind == "query" else head.document_length
+
+
+class LengthSorted(grain.MapDataset):
+    """Windows of encoded examples, cut into batches of similar length.
+
+    Element i is batch i: a list of (index, {field: [Encoded, ...]}). The batches of a
+    window come in random order.
+    """
+
+    def __init__(
+        self,
+        windows: grain.MapDataset,
+        *,
+        fields: Mapping[str, Field],
+        batch_size: int,
+        batches: int,
+        seed: int,
+    ):
+        """Take windows, a data set whose elements are [(index, {field: texts}), ...]."""
+        super().__init__(windows)
+        self._windows = windows
+        self._fields = fields
+        self._batch_size = batch_size
+        self._batches = batches
+        self._seed = seed
+        self._lock = threading.Lock()
+        self._kept: dict[int, list[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._windows) * self._batches
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return one batch; windows are tokenised once and kept while they are in use."""
+        if isinstance(index, slice):
+            return self.slice(index)
+        window, k = divmod(index, self._batches)
+        with self._lock:
+            if window not in self._kept:
+                self._kept[window] = self._sorted(window)
+                for old in sorted(self._kept)[:-2]:
+                    del self._kept[old]
+            return self._kept[window][k]
+
+    def _sorted(self, window: int) -> list[Any]:
+        rows = self._windows[window]
+        encoded: list[dict[str, list[tokenize.Encoded]]] = [{} for _ in rows]
+        for name, field in self._fields.items():
+            counts = [len(texts[name]) for _, texts in rows]
+            flat = field.encode([text for _, texts in rows for text in texts[name]])
+            ends = np.cumsum(counts)
+            for row, end, count in zip(encoded, ends, counts, strict=True):
+                row[name] = flat[end - count : end]
+        order = sorted(range(len(rows)), key=lambda i: (self._length(encoded[i]), i))
+        size = self._batch_size
+        batches = [
+            [(rows[i][0], encoded[i]) for i in order[k * size : (k + 1) * size]]
+            for k in range(self._batches)
+        ]
+        rng = np.random.default_rng((self._seed, window))
+        return [batches[k] for k in rng.permutation(self._batches)]
+
+    def _length(self, row: Mapping[str, list[tokenize.Encoded]]) -> int:
+        return max(
+            len(e.ids)
+            for name, encoded in row.items()
+            if self._fields[name].cached is None
+            for e in encoded
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assemble:
+    """Pad one batch's examples into arrays, this host's rows only."""
+
+    fields: Mapping[str, Field]
+    buckets: tuple[int, ...]
+
+    def __call__(self, rows: Sequence[tuple[int, Any]]) -> Batch:
+        """Return {field: {ids or vectors, mask, scored}}, [b l] or [b texts l].
+
+        All fields that will be encoded share one bucket (cut to their longest), so that
+        a run compiles one shape a bucket; cached vectors always get their longest.
+        """
+        live = [n for n, f in self.fields.items() if f.cached is None]
+        longest = max(len(e.ids) for _, row in rows for n in live for e in row[n])
+        bucket = next((b for b in self.buckets if b >= longest), longest)
+        share = slice(jax.process_index(), None, jax.process_count())
+        mine = rows[share]
+        batch = {}
+        for name, field in self.fields.items():
+            encoded = [e for _, row in mine for e in row[name]]
+            length = field.longest if field.cached else min(bucket, field.longest)
+            padded = tokenize.pad(encoded, length, pad_id=field.text.pad_id)
+            if field.cached is not None:
+                del padded["ids"]
+                padded["vectors"] = field.cached.padded([i for i, _ in mine], length)
+            if len(encoded) > len(mine):  # several texts an example
+                padded = {
+                    k: v.reshape(len(mine), -1, length) for k, v in padded.items()
+                }
+            batch[name] = padded
+        return batch
+
+
+def batches(
+    texts: Examples,
+    *,
+    groups: Sequence[tuple[np.ndarray, float]],
+    fields: Mapping[str, Field],
+    batch_size: int,
+    window: int,
+    buckets: tuple[int, ...],
+    seed: int,
+) -> grain.DatasetIterator:
+    """Return the endless, checkpointable stream of training batches of this host.
+
+    Args:
+        texts: the examples, by index.
+        groups: (indices, weight) of each source; sources are mixed in proportion to
+            their number of examples times weight, each reshuffled every epoch of its own.
+        fields: the texts of an example.
+        batch_size: examples a batch, over all hosts.
+        window: batches that are sorted together.
+        buckets: padded lengths.
+        seed: of every shuffle.
+
+    Raises:
+        ValueError: if batch_size is not divisible by the number of hosts, or there are
+            no examples.
+    """
+    if batch_size % jax.process_count():
+        raise ValueError(
+            f"data.batch_size must be divisible by {jax.process_count()} hosts, "
+            f"got {batch_size}"
+        )
+    groups = [(indices, weight) for indices, weight in groups if len(indices)]
+    if not groups:
+        raise ValueError("there are no examples to train on; data.sources gave none")
+    shuffled = [
+        grain.MapDataset.source(np.asarray(indices)).seed(seed + k).shuffle().repeat()
+        for k, (indices, _) in enumerate(groups)
+    ]
+    sizes = np.array([len(indices) * weight for indices, weight in groups], float)
+    mixed = shuffled[0]
+    if len(shuffled) > 1:
+        mixed = grain.MapDataset.mix(shuffled, weights=list(sizes / sizes.sum()))
+    windows = mixed.batch(batch_size * window).map(
+        lambda indices: list(zip(indices.tolist(), texts.read(indices), strict=True))
+    )
+    ordered = LengthSorted(
+        windows, fields=fields, batch_size=batch_size, batches=window, seed=seed
+    )
+    assembled = ordered.map(Assemble(fields=fields, buckets=buckets))
+    options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
+    return iter(assembled.to_iter_dataset(options))
+
+
+class BitextExamples:
+    """Sentence pairs: fields "source" and "target", one text each."""
+
+    def __init__(self, split: Any):  # noqa: ANN401
+        """Take a split of prepared bitext."""
+        self._split = split
+
+    def read(self, indices: np.ndarray) -> list[dict[str, list[str]]]:
+        """Return the texts of several pairs."""
+        rows = self._split.__getitems__(indices.tolist())
+        return [{"source": [r["source"]], "target": [r["target"]]} for r in rows]

@@ -1,0 +1,237 @@
+"""Train a retriever: `python -m optical_jax.train --config configs/X.py [--field value]`.
+
+One loop for every objective: a student distilled from a frozen teacher, or a teacher of its
+own. The same command, run again after a kill, goes on from the newest checkpoint and ends
+with the same parameters, bit for bit, on the same mesh.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+
+from optical_jax import config as config_lib
+from optical_jax.config import Config
+from optical_jax.models.retriever import Retriever
+from optical_jax.training import (
+    checkpoint,
+    inputs,
+    optimizer,
+    progress,
+    sharding,
+    workdir,
+)
+from optical_jax.training import step as step_lib
+from optical_jax.training.step import TrainState
+
+
+@dataclass(frozen=True)
+class Result:
+    """Where a run stands when it returns."""
+
+    workdir: Path
+    step: int
+    # Held-out measures of the newest evaluation.
+    measures: dict[str, float]
+    # Wall time of this call, preparation included.
+    seconds: float
+
+
+def run(config: Config) -> Result:
+    """Train as the config says; resumes if the folder holds a run of the same config.
+
+    Raises:
+        ValueError: on bad input, before any long work where that can be seen.
+        FloatingPointError: if the loss stops being a number; names step and cause.
+    """
+    began = time.time()
+
+    # -------------------------------------------------------------------- mesh and folder
+    mesh = sharding.make_mesh(config.mesh)
+    sharding.check_batch(config.data.batch_size, config.optimizer.accumulation, mesh)
+    folder = workdir.open_run(config)
+    with checkpoint.Checkpoints(folder, keep=config.keep) as checkpoints:
+        first = checkpoints.latest or 0
+        last = min(config.steps, config.stop_after or config.steps)
+        with progress.Progress(folder, steps=last, first=first) as shown:
+            shown.say(f"run {config.name} in {folder} on {_describe(mesh)}")
+
+            # --------------------------------------------------------- data and encoders
+            made = inputs.make(config, folder, say=shown.say)
+            epochs = config.steps * config.data.batch_size / made.epoch
+            shown.say(
+                f"{config.steps} steps of {config.data.batch_size}: {epochs:.2f} epochs"
+            )
+
+            # ---------------------------------------------------- state, born on the mesh
+            state, tx, shardings = _state(config, made.student, mesh)
+            if first:
+                state = checkpoints.restore(first, state, made.batches)
+                shown.say(f"resumed from step {first}")
+            teacher_params, teacher_shardings = _teacher(made.teacher, mesh)
+
+            # --------------------------------------------------------------- train step
+            train_step = step_lib.make_step(
+                config,
+                made.student,
+                made.teacher,
+                tx,
+                shardings=shardings,
+                teacher_shardings=teacher_shardings,
+                mesh=mesh,
+            )
+            loop = _Loop(config, made, checkpoints, shown, mesh)
+            measures = loop.run(train_step, state, teacher_params, first, last)
+    return Result(folder, last, measures, time.time() - began)
+
+
+class _Loop:
+    """The loop and what it reports; one object a call of `run`."""
+
+    def __init__(
+        self,
+        config: Config,
+        made: inputs.Inputs,
+        checkpoints: checkpoint.Checkpoints,
+        shown: progress.Progress,
+        mesh: Mesh,
+    ):
+        self._config = config
+        self._made = made
+        self._checkpoints = checkpoints
+        self._shown = shown
+        self._mesh = mesh
+        self._shapes: set[Any] = set()
+        self._measures: dict[str, float] = {}
+
+    def run(
+        self,
+        train_step: Any,  # noqa: ANN401
+        state: TrainState,
+        teacher_params: nnx.State | None,
+        first: int,
+        last: int,
+    ) -> dict[str, float]:
+        """Go from step first to step last; returns the last held-out measures."""
+        config, key = self._config, jax.random.key(self._config.seed)
+        if first == 0:
+            self._evaluate(0, state)
+        meter = _Meter()
+        for step in range(first + 1, last + 1):
+            batch = next(self._made.batches)
+            self._announce(batch)
+            placed = sharding.to_global(batch, self._mesh)
+            state, metrics = train_step(state, teacher_params, placed, key)
+            meter.add(batch)
+            self._shown.step(step)
+            evaluated = step % config.eval_every == 0 or step == last
+            saved = step % config.save_every == 0 or evaluated
+            if step % config.log_every == 0 or saved:
+                values = {k: float(v) for k, v in jax.device_get(metrics).items()}
+                self._shown.log(step, values | meter.rates())
+                _check_finite(step, values, self._checkpoints.latest)
+                meter = _Meter()
+            measures = self._evaluate(step, state) if evaluated else None
+            if saved:
+                self._checkpoints.save(
+                    step, state, self._made.batches, metrics=measures
+                )
+            if evaluated:
+                meter = _Meter()
+        self._checkpoints.wait()
+        return self._measures
+
+    def _announce(self, batch: Any) -> None:  # noqa: ANN401
+        shape = tuple(x.shape for x in jax.tree.leaves(batch))
+        if shape not in self._shapes:
+            self._shapes.add(shape)
+            lengths = {name: v["mask"].shape[-1] for name, v in batch.items()}
+            text = ", ".join(f"{name} {n}" for name, n in lengths.items())
+            self._shown.say(f"compiling the step for lengths {text}")
+
+    def _evaluate(self, step: int, state: TrainState) -> dict[str, float]:
+        self._measures = self._made.held_out.measure(self._made.student, state.params)
+        self._shown.log(step, self._measures)
+        shown = ", ".join(f"{k} {v:.4f}" for k, v in self._measures.items())
+        self._shown.say(f"step {step}: {shown} of {len(self._made.held_out)} held out")
+        return self._measures
+
+
+class _Meter:
+    """Pairs and real tokens a second since it was made."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._pairs = self._tokens = 0
+
+    def add(self, batch: Any) -> None:  # noqa: ANN401
+        """Count this host's share of a batch, over all hosts."""
+        masks = [values["mask"] for values in batch.values()]
+        self._pairs += len(masks[0]) * jax.process_count()
+        self._tokens += sum(int(np.sum(m)) for m in masks) * jax.process_count()
+
+    def rates(self) -> dict[str, float]:
+        """Return pairs_per_second and tokens_per_second."""
+        seconds = max(time.perf_counter() - self._began, 1e-9)
+        return {
+            "pairs_per_second": self._pairs / seconds,
+            "tokens_per_second": self._tokens / seconds,
+        }
+
+
+def _state(config: Config, student: Retriever, mesh: Mesh):  # noqa: ANN202
+    """Place the student's parameters on the mesh and make the optimizer's state there."""
+    abstract = jax.eval_shape(lambda: student.params)
+    tx = optimizer.make(
+        config.optimizer, abstract, steps=config.steps, freeze=config.student.freeze
+    )
+
+    def init(params: nnx.State) -> TrainState:
+        return TrainState(jnp.zeros((), jnp.int32), params, tx.init(params))
+
+    shardings = sharding.of_state(jax.eval_shape(init, student.params), mesh)
+    params = jax.device_put(student.params, shardings.params)
+    return jax.jit(init, out_shardings=shardings)(params), tx, shardings
+
+
+def _teacher(teacher: Retriever | None, mesh: Mesh):  # noqa: ANN202
+    if teacher is None:
+        return None, None
+    shardings = sharding.of_state(jax.eval_shape(lambda: teacher.params), mesh)
+    return jax.device_put(teacher.params, shardings), shardings
+
+
+def _check_finite(step: int, values: dict[str, float], latest: int | None) -> None:
+    wrong = [name for name, value in values.items() if not np.isfinite(value)]
+    if wrong:
+        raise FloatingPointError(
+            f"step {step}: {', '.join(wrong)} is not a number; nothing was saved since "
+            f"step {latest or 0}, which is good. Lower optimizer.learning_rate, raise "
+            "objective.epsilon, or look at the data around this step"
+        )
+
+
+def _describe(mesh: Mesh) -> str:
+    kind = jax.devices()[0].device_kind
+    axes = " x ".join(f"{name} {size}" for name, size in mesh.shape.items())
+    return f"{jax.device_count()} {kind} ({axes}), {jax.process_count()} process(es)"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    jax.config.update("jax_compilation_cache_dir", str(cache / "optical_jax" / "xla"))
+    config = config_lib.parse(argv, prog="python -m optical_jax.train")
+    run(config)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Sharded checkpoints by Orbax: state, data iterator and metrics; the newest and the best.
+
+The frozen teacher is never saved: nothing changes it. A checkpoint appears under its name
+only when it is complete, so a killed or failed save leaves the previous one good.
+"""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grain
+from flax import nnx
+from orbax.checkpoint import v1 as ocp
+
+from optical_jax.training.step import TrainState
+
+BEST_BY = "validation/R@1"
+
+
+class Checkpoints:
+    """The checkpoints of one run, in `workdir/checkpoints`."""
+
+    def __init__(self, workdir: Path, *, keep: int, read_only: bool = False):
+        """Open the folder; what an interrupted save left behind is removed.
+
+        Args:
+            workdir: the run's folder.
+            keep: newest checkpoints kept, beside the best by BEST_BY.
+            read_only: leave unfinished saves alone: a running training may own them.
+        """
+        policies = ocp.training.preservation_policies
+        self.folder = workdir / "checkpoints"
+        self._checkpointer = ocp.training.Checkpointer(
+            self.folder.absolute(),
+            save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(
+                1
+            ),
+            preservation_policy=policies.AnyPreservationPolicy(
+                [
+                    policies.LatestN(n=keep),
+                    policies.BestN(
+                        n=1,
+                        get_metric_fn=lambda metrics: metrics[BEST_BY],
+                        keep_checkpoints_without_metrics=False,
+                    ),
+                ]
+            ),
+            cleanup_tmp_directories=not read_only,
+        )
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._checkpointer.close()
+
+    @property
+    def latest(self) -> int | None:
+        """The newest complete step."""
+        found = self._checkpointer.latest
+        return None if found is None else int(found.step)
+
+    @property
+    def best(self) -> int | None:
+        """The step with the highest BEST_BY, the earliest of equals; else the newest."""
+        measured = [
+            (c.metrics[BEST_BY], -int(c.step))
+            for c in self._checkpointer.checkpoints
+            if c.metrics and BEST_BY in c.metrics
+        ]
+        return -max(measured)[1] if measured else self.latest
+
+    def save(
+        self,
+        step: int,
+        state: TrainState,
+        data: grain.DatasetIterator,
+        *,
+        metrics: dict[str, float] | None,
+    ) -> None:
+        """Save in the background; waits for the previous save only.
+
+        Raises:
+            OSError: if the disk is full; earlier checkpoints are as they were.
+        """
+        parts = {
+            "params": state.params,
+            "optimizer": {"step": state.step, "state": state.opt_state},
+            "data": data,
+        }
+        with _explained(self.folder):
+            self._checkpointer.save_checkpointables_async(
+                step, parts, metrics=metrics, force=True
+            )
+
+    def wait(self) -> None:
+        """Wait until the save under way, if any, is complete.
+
+        Raises:
+            OSError: if the disk is full; earlier checkpoints are as they were.
+        """
+        with _explained(self.folder):
+            self._checkpointer.wait()
+
+    def restore(
+        self, step: int, abstract: TrainState, data: grain.DatasetIterator
+    ) -> TrainState:
+        """Load a step straight onto the mesh of `abstract`; data takes its position.
+
+        Raises:
+            ValueError: if the checkpoint is truncated or of other shapes.
+        """
+        wanted = {
+            "params": abstract.params,
+            "optimizer": {"step": abstract.step, "state": abstract.opt_state},
+            "data": data,
+        }
+        found = self._load(step, wanted)
+        optimizer = found["optimizer"]
+        return TrainState(optimizer["step"], found["params"], optimizer["state"])
+
+    def restore_params(self, step: int, abstract: nnx.State) -> nnx.State:
+        """Load only the parameters of a step, whatever mesh they were saved from.
+
+        Raises:
+            ValueError: if the checkpoint is truncated or of other shapes.
+        """
+        return self._load(step, {"params": abstract})["params"]
+
+    def _load(self, step: int, wanted: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self._checkpointer.load_checkpointables(step, wanted)
+        # Orbax and tensorstore raise what they like on damaged files.
+        except Exception as error:  # noqa: BLE001
+            raise ValueError(
+                f"checkpoint {self.folder / str(step)} is damaged or not of this config "
+                f"({' '.join(str(error).split())[:300]}); delete it to go on from the one before"
+            ) from error
+
+
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if "No space left" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC:
+            raise OSError(
+                errno.ENOSPC,
+                f"no space left on the disk while saving to {folder}; earlier checkpoints "
+                "are as they were: free some space and run the same command again",
+            ) from error
+        raise

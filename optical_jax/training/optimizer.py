@@ -1,0 +1,82 @@
+"""AdamW with warm-up and schedule; frozen parameters and those without decay."""
+
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from optical_jax.config import OptimizerConfig
+
+
+def schedule(config: OptimizerConfig, *, steps: int) -> optax.Schedule:
+    """Return the learning rate by step: linear warm-up, then the schedule to zero."""
+    peak, warmup = config.learning_rate, config.warmup_steps
+    rest = max(steps - warmup, 1)
+    after = {
+        "cosine": optax.cosine_decay_schedule(peak, rest),
+        "linear": optax.linear_schedule(peak, 0.0, rest),
+        "constant": optax.constant_schedule(peak),
+    }[config.schedule]
+    # Step 0 already learns: a warm-up from 0 would spend a step on nothing.
+    up = optax.linear_schedule(peak / (warmup + 1), peak, max(warmup, 1))
+    return optax.join_schedules([up, after], [warmup])
+
+
+def make(
+    config: OptimizerConfig, abstract: nnx.State, *, steps: int, freeze: tuple[str, ...]
+) -> optax.GradientTransformation:
+    """Return the optimizer; frozen parameters get no update and no state.
+
+    Args:
+        config: see OptimizerConfig.
+        abstract: parameters, for their paths.
+        steps: length of the schedule.
+        freeze: regular expressions on parameter paths joined by "/".
+
+    Raises:
+        ValueError: if a pattern matches no parameter, or all are frozen.
+    """
+    parts = []
+    if config.clip_norm:
+        parts.append(optax.clip_by_global_norm(config.clip_norm))
+    parts.append(
+        optax.adamw(
+            schedule(config, steps=steps),
+            b1=config.b1,
+            b2=config.b2,
+            eps=config.eps,
+            weight_decay=config.weight_decay,
+            # Norms and biases are not decayed.
+            mask=lambda params: jax.tree.map(lambda p: jnp.ndim(p) > 1, params),
+        )
+    )
+    learned = optax.chain(*parts)
+    if not freeze:
+        return learned
+    labels = _labels(abstract, freeze)
+    return optax.partition({"learned": learned, "frozen": optax.set_to_zero()}, labels)
+
+
+def _labels(abstract: nnx.State, freeze: tuple[str, ...]) -> Any:  # noqa: ANN401
+    paths = ["/".join(map(str, path)) for path, _ in nnx.to_flat_state(abstract)]
+    for pattern in freeze:
+        if not any(re.search(pattern, path) for path in paths):
+            raise ValueError(
+                f"student.freeze: {pattern!r} matches no parameter; paths look like "
+                f"{paths[0]!r} and {paths[-1]!r}"
+            )
+    frozen = {p: any(re.search(f, p) for f in freeze) for p in paths}
+    if all(frozen.values()):
+        raise ValueError(f"student.freeze {freeze} leaves nothing to learn")
+
+    def label(path: Any, _: Any) -> str:  # noqa: ANN401
+        names = [str(getattr(k, "key", getattr(k, "idx", ""))) for k in path]
+        joined = "/".join(n for n in names if n)
+        return "frozen" if frozen[joined] else "learned"
+
+    return jax.tree_util.tree_map_with_path(
+        label, abstract, is_leaf=lambda x: isinstance(x, nnx.Variable)
+    )

@@ -1,0 +1,98 @@
+"""The mesh and the one table that maps logical axes of parameters onto it."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from optical_jax.config import MeshConfig
+
+# Parameters: width over "fsdp", the other dimension over "tensor". Megatron's pairing
+# (arXiv 1909.08053): heads and mlp are cut where one product ends and the next begins.
+AXIS_RULES = (
+    ("vocab", "tensor"),
+    ("embed", "fsdp"),
+    ("heads", "tensor"),
+    ("mlp", "tensor"),
+    ("projection", None),
+)
+BATCH = P(("data", "fsdp"))
+
+
+def make_mesh(config: MeshConfig) -> Mesh:
+    """Build the mesh over all devices of all hosts.
+
+    Raises:
+        ValueError: if the axes do not multiply to the number of devices.
+    """
+    axes = {"data": config.data, "fsdp": config.fsdp, "tensor": config.tensor}
+    given = int(np.prod([n for n in axes.values() if n != -1]))
+    devices = jax.device_count()
+    open_axes = [name for name, n in axes.items() if n == -1]
+    if len(open_axes) > 1 or any(n < 1 and n != -1 for n in axes.values()):
+        raise ValueError(
+            f"mesh axes must be positive, one of them may be -1, got {axes}"
+        )
+    if open_axes and devices % given == 0:
+        axes[open_axes[0]] = devices // given
+    if int(np.prod(list(axes.values()))) != devices:
+        raise ValueError(
+            f"mesh {axes} must multiply to the {devices} devices there are; change "
+            "mesh.data, mesh.fsdp or mesh.tensor"
+        )
+    return jax.make_mesh(
+        tuple(axes.values()), tuple(axes), axis_types=(AxisType.Auto,) * len(axes)
+    )
+
+
+def check_batch(batch_size: int, accumulation: int, mesh: Mesh) -> None:
+    """Refuse a batch that the mesh cannot cut evenly.
+
+    Raises:
+        ValueError: naming the divisor.
+    """
+    shards = mesh.shape["data"] * mesh.shape["fsdp"]
+    if batch_size % (shards * accumulation):
+        raise ValueError(
+            f"data.batch_size must be divisible by mesh.data * mesh.fsdp * "
+            f"optimizer.accumulation = {shards * accumulation}, got {batch_size}"
+        )
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """Return the sharding of what every device holds whole."""
+    return NamedSharding(mesh, P())
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """Return the sharding of a batch: examples over "data" and "fsdp"."""
+    return NamedSharding(mesh, BATCH)
+
+
+def of_state(abstract: Any, mesh: Mesh) -> Any:  # noqa: ANN401
+    """Return the NamedSharding of every leaf of an abstract state.
+
+    Axes follow AXIS_RULES; a dimension that its mesh axis does not divide stays whole.
+    """
+    with nnx.logical_axis_rules(AXIS_RULES):
+        specs = nnx.get_partition_spec(abstract)
+
+    def place(spec: P, leaf: jax.ShapeDtypeStruct) -> NamedSharding:
+        axes = [
+            axis if axis is None or leaf.shape[i] % mesh.shape[axis] == 0 else None
+            for i, axis in enumerate(spec)
+        ]
+        return NamedSharding(mesh, P(*axes))
+
+    return jax.tree.map(place, specs, abstract, is_leaf=lambda s: isinstance(s, P))
+
+
+def to_global(batch: Any, mesh: Mesh) -> Any:  # noqa: ANN401
+    """Make global arrays of this host's rows of a batch."""
+    sharding = batch_sharding(mesh)
+    return jax.tree.map(
+        lambda x: jax.make_array_from_process_local_data(sharding, x), batch
+    )

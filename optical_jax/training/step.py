@@ -1,0 +1,178 @@
+"""The train step: encode, objective, gradients, update; one function for every mesh."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax.sharding import Mesh
+
+from optical_jax.config import Config
+from optical_jax.models import retriever
+from optical_jax.models.retriever import Retriever
+from optical_jax.objectives import contrastive, transport
+from optical_jax.objectives.tokens import TokenBatch
+from optical_jax.training import sharding
+
+_LOSSES = {
+    transport.TransportConfig: transport.loss,
+    contrastive.ContrastiveConfig: contrastive.loss,
+}
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["step", "params", "opt_state"],
+    meta_fields=[],
+)
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """Everything that training changes; the frozen teacher is no part of it."""
+
+    step: jax.Array
+    params: nnx.State
+    opt_state: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class _Encoder:
+    """Encodes the fields of one batch: what an objective is given."""
+
+    batch: dict[str, Any]
+    student_graph: nnx.GraphDef
+    student_params: nnx.State
+    teacher_graph: nnx.GraphDef | None
+    teacher_params: nnx.State | None
+    key: jax.Array | None
+
+    def student(self, field: str) -> TokenBatch:
+        values = _flat(self.batch[field])
+        rngs = None
+        if self.key is not None:
+            index = sorted(self.batch).index(field)
+            rngs = nnx.Rngs(dropout=jax.random.fold_in(self.key, index))
+        model = nnx.merge(self.student_graph, self.student_params)
+        vectors = model(values["ids"], values["mask"], rngs=rngs)
+        return _tokens(vectors, values)
+
+    def teacher(self, field: str) -> TokenBatch:
+        values = _flat(self.batch[field])
+        if "vectors" in values:
+            vectors = values["vectors"].astype(jnp.float32)
+        else:
+            model = nnx.merge(self.teacher_graph, self.teacher_params)
+            vectors = jax.lax.stop_gradient(model(values["ids"], values["mask"]))
+        return _tokens(vectors, values)
+
+
+def _flat(values: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Bring a field of several texts an example, [b texts l], to [b * texts, l]."""
+    if values["mask"].ndim == 2:
+        return values
+    return {k: v.reshape(-1, v.shape[-1]) for k, v in values.items()}
+
+
+def _tokens(vectors: jax.Array, values: dict[str, jax.Array]) -> TokenBatch:
+    if vectors.shape[1] == values["mask"].shape[1]:
+        return TokenBatch(vectors, values["mask"], values["scored"])
+    whole = jnp.ones(vectors.shape[:2], bool)  # a single-vector head
+    return TokenBatch(vectors, whole, whole)
+
+
+def make_step(
+    config: Config,
+    student: Retriever,
+    teacher: Retriever | None,
+    tx: optax.GradientTransformation,
+    *,
+    shardings: TrainState,
+    teacher_shardings: Any,  # noqa: ANN401
+    mesh: Mesh,
+) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
+    """Return the jitted `(state, teacher_params, batch, key) -> (state, metrics)`.
+
+    The teacher's parameters are an argument: closing over them would bake the weights
+    into the program. The state's buffers are donated.
+    """
+    dtype = jnp.dtype(config.dtype)
+    student_graph = retriever.graphdef(
+        student.encoder, student.head, dropout=config.student.dropout, dtype=dtype
+    )
+    teacher_graph = None
+    if teacher is not None:
+        teacher_graph = retriever.graphdef(teacher.encoder, teacher.head, dtype=dtype)
+    objective, loss = config.objective, _LOSSES[type(config.objective)]
+
+    def loss_and_grads(params, teacher_params, batch, key):  # noqa: ANN001, ANN202
+        def loss_fn(params):  # noqa: ANN001, ANN202
+            encode = _Encoder(
+                batch,
+                student_graph,
+                params,
+                teacher_graph,
+                teacher_params,
+                key if config.student.dropout else None,
+            )
+            return loss(encode, objective)
+
+        return jax.value_and_grad(loss_fn, has_aux=True)(params)
+
+    def train_step(state, teacher_params, batch, key):  # noqa: ANN001, ANN202
+        key = jax.random.fold_in(key, state.step)
+        (value, metrics), grads = _accumulated(
+            loss_and_grads, state.params, teacher_params, batch, key, config
+        )
+        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        metrics = {"loss": value, "grad_norm": optax.tree.norm(grads), **metrics}
+        return TrainState(state.step + 1, params, opt_state), metrics
+
+    whole = sharding.replicated(mesh)
+    return jax.jit(
+        train_step,
+        in_shardings=(
+            shardings,
+            teacher_shardings,
+            sharding.batch_sharding(mesh),
+            whole,
+        ),
+        out_shardings=(shardings, whole),
+        donate_argnames="state",
+    )
+
+
+def _accumulated(  # noqa: ANN202
+    loss_and_grads: Callable[..., Any],
+    params: nnx.State,
+    teacher_params: nnx.State | None,
+    batch: Any,  # noqa: ANN401
+    key: jax.Array,
+    config: Config,
+):
+    """Return loss, metrics and gradients, the means over equal parts of the batch."""
+    parts = config.optimizer.accumulation
+    if parts == 1:
+        return loss_and_grads(params, teacher_params, batch, key)
+    # Part i takes every parts-th row, so that each device works on rows it holds.
+    split = jax.tree.map(
+        lambda x: jnp.moveaxis(
+            x.reshape(x.shape[0] // parts, parts, *x.shape[1:]), 1, 0
+        ),
+        batch,
+    )
+
+    def body(total: Any, part: Any) -> tuple[Any, None]:  # noqa: ANN401
+        i, rows = part
+        one = loss_and_grads(params, teacher_params, rows, jax.random.fold_in(key, i))
+        return jax.tree.map(jnp.add, total, one), None
+
+    shapes = jax.eval_shape(
+        loss_and_grads, params, teacher_params, jax.tree.map(lambda x: x[0], split), key
+    )
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    total, _ = jax.lax.scan(body, zeros, (jnp.arange(parts), split))
+    return jax.tree.map(lambda x: x / parts, total)

@@ -1,0 +1,127 @@
+"""What a run leaves in its folder, and how a later command picks it up.
+
+config.json     the resolved config
+student/        the student as it started: encoder, tokenizer, head
+checkpoints/    parameters, optimizer, data position, metrics
+metrics.jsonl   one line a logged step
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from optical_jax import config as config_lib
+from optical_jax.config import Config
+from optical_jax.models import folder
+from optical_jax.models import retriever as retriever_lib
+from optical_jax.models.retriever import Retriever
+from optical_jax.training import checkpoint
+
+# What may differ between a run and its continuation.
+_FREE = (
+    "workdir",
+    "mesh",
+    "stop_after",
+    "log_every",
+    "eval_every",
+    "save_every",
+    "keep",
+    "data.cache_dir",
+)
+
+
+def open_run(config: Config) -> Path:
+    """Make the run's folder, or check that the one there is of the same config.
+
+    Raises:
+        ValueError: naming the fields that differ from the run in the folder.
+    """
+    workdir = Path(config.workdir)
+    path = workdir / "config.json"
+    if path.is_file():
+        before, now = _flat(read_config(workdir)), _flat(config)
+        names = sorted(n for n in before.keys() | now.keys() if not n.startswith(_FREE))
+        differing = [n for n in names if before.get(n) != now.get(n)]
+        if differing:
+            shown = "; ".join(
+                f"{n}: {before.get(n)} -> {now.get(n)}" for n in differing[:8]
+            )
+            raise ValueError(
+                f"{workdir} holds a run of another config ({shown}); choose another "
+                "--workdir, or delete it to start over"
+            )
+    workdir.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(config_lib.to_json(config), encoding="utf-8")
+    temporary.replace(path)
+    return workdir
+
+
+def _flat(config: Config) -> dict[str, Any]:
+    def walk(value: Any, name: str) -> dict[str, Any]:  # noqa: ANN401
+        if not isinstance(value, dict):
+            return {name: value}
+        parts = (walk(v, f"{name}.{k}" if name else k) for k, v in value.items())
+        return {k: v for part in parts for k, v in part.items()}
+
+    return walk(json.loads(json.dumps(dataclasses.asdict(config))), "")
+
+
+def read_config(workdir: Path) -> Config:
+    """Read the resolved config of a run; nothing in it is executed.
+
+    Raises:
+        FileNotFoundError: if the folder holds no run.
+        ValueError: if a field is unknown.
+    """
+    path = Path(workdir) / "config.json"
+    if not is_run(workdir):
+        raise FileNotFoundError(
+            f"{workdir} holds no training run; it would have config.json with a workdir"
+        )
+    return config_lib.from_json(path.read_text(encoding="utf-8"))
+
+
+def is_run(path: Path | str) -> bool:
+    """Tell a training run's folder from an encoder's: both have a config.json."""
+    file = Path(path) / "config.json"
+    if not file.is_file():
+        return False
+    try:
+        return "workdir" in json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{file} is not JSON ({error})") from error
+
+
+def load_student(workdir: Path | str, *, step: int | None = None) -> Retriever:
+    """Load a run's student at a step; None: the best by held-out retrieval.
+
+    Raises:
+        FileNotFoundError: if the folder holds no run or no checkpoint yet.
+    """
+    workdir = Path(workdir)
+    config = read_config(workdir)
+    student = folder.load(workdir / "student")
+    with checkpoint.Checkpoints(
+        workdir, keep=config.keep, read_only=True
+    ) as checkpoints:
+        step = checkpoints.best if step is None else step
+        if step is None:
+            raise FileNotFoundError(f"{checkpoints.folder} holds no checkpoint yet")
+        abstract = retriever_lib.abstract_params(student.encoder, student.head)
+        return student.with_params(checkpoints.restore_params(step, abstract))
+
+
+def load_teacher(config: Config) -> Retriever:
+    """Load the frozen teacher that a config names.
+
+    Raises:
+        ValueError: if it names none.
+    """
+    if not config.teacher.path:
+        raise ValueError(
+            "teacher.path must name the English retriever (a folder or a hub id), "
+            "got an empty string"
+        )
+    return folder.load(config.teacher.path, head=config.teacher.head)
