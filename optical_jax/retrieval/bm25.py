@@ -50,56 +50,61 @@ def _is_unspaced(character: str) -> bool:
     return unicodedata.name(character, "").split(" ")[0] in _UNSPACED
 
 
-def rank(
-    queries: Sequence[str],
-    documents: Sequence[str],
-    *,
-    k: int = 1000,
-    k1: float = 1.5,
-    b: float = 0.75,
-    stopwords: Sequence[str] = (),
-    stem: Callable[[list[str]], list[str]] | None = None,
-) -> Ranking:
-    """Rank documents for each query; equal scores by position, ascending.
+class Bm25:
+    """An index of documents by words; ranks them for queries."""
 
-    A document that shares no word with the query is not retrieved.
+    def __init__(
+        self,
+        documents: Sequence[str],
+        *,
+        k1: float = 1.5,
+        b: float = 0.75,
+        stopwords: Sequence[str] = (),
+        stem: Callable[[list[str]], list[str]] | None = None,
+    ):
+        """Index the documents.
 
-    Args:
-        queries: used as they are; nothing translates them.
-        documents: the collection.
-        k: documents for each query at most.
-        k1: saturation of the term frequency, bm25s's default.
-        b: weight of the document length, bm25s's default.
-        stopwords: words left out of documents and queries.
-        stem: maps words to stems, like `Stemmer.Stemmer("english").stemWords`.
+        Args:
+            documents: the collection.
+            k1: saturation of the term frequency, bm25s's default.
+            b: weight of the document length, bm25s's default.
+            stopwords: words left out of documents and queries.
+            stem: maps words to stems, like `Stemmer.Stemmer("english").stemWords`.
 
-    Raises:
-        ValueError: if there are no documents, or no word in any of them.
-    """
-    stopped = frozenset(stopwords)
+        Raises:
+            ValueError: if there are no documents, or no word in any of them.
+        """
+        self._stopwords, self._stem = frozenset(stopwords), stem
+        terms = [self._terms(text) for text in documents]
+        if not any(terms):
+            raise ValueError(
+                f"BM25 needs documents with words in them, got {len(documents)} "
+                "documents without any"
+            )
+        self._size = len(terms)
+        self._index = bm25s.BM25(k1=k1, b=b, method="lucene")
+        self._index.index(terms, show_progress=False)
 
-    def terms(text: str) -> list[str]:
-        kept = [word for word in words(text) if word not in stopped]
-        return stem(kept) if stem is not None else kept
+    def _terms(self, text: str) -> list[str]:
+        kept = [word for word in words(text) if word not in self._stopwords]
+        return self._stem(kept) if self._stem is not None else kept
 
-    tokenized = [terms(text) for text in documents]
-    if not any(tokenized):
-        raise ValueError(
-            f"BM25 needs documents with words in them, got {len(documents)} documents "
-            "without any"
-        )
-    retriever = bm25s.BM25(k1=k1, b=b, method="lucene")
-    retriever.index(tokenized, show_progress=False)
-    k = min(k, len(documents))
-    indices = np.full((len(queries), k), -1, np.int32)
-    scores = np.full((len(queries), k), -np.inf, np.float32)
-    for row, text in enumerate(queries):
-        known = [word for word in terms(text) if word in retriever.vocab_dict]
-        if not known:
-            continue
-        found = retriever.get_scores(known)
-        best = np.argsort(-found, kind="stable")[:k]
-        best = best[found[best] > 0]
-        indices[row, : len(best)] = best
-        scores[row, : len(best)] = found[best]
-    return Ranking(indices, scores)
+    def rank(self, queries: Sequence[str], *, k: int = 1000) -> Ranking:
+        """Rank documents for each query; equal scores by position, ascending.
+
+        Queries are used as they are: nothing translates them. A document that shares no
+        word with the query is not retrieved.
+        """
+        k = min(k, self._size)
+        indices = np.full((len(queries), k), -1, np.int32)
+        scores = np.full((len(queries), k), -np.inf, np.float32)
+        for row, text in enumerate(queries):
+            known = [w for w in self._terms(text) if w in self._index.vocab_dict]
+            if not known:
+                continue
+            found = self._index.get_scores(known)
+            best = np.argsort(-found, kind="stable")[:k]
+            best = best[found[best] > 0]
+            indices[row, : len(best)] = best
+            scores[row, : len(best)] = found[best]
+        return Ranking(indices, scores)

@@ -31,7 +31,7 @@ def test_words(text, expected):
 
 
 def test_ranks_by_the_formula():
-    ranking = bm25.rank(["nairobi", "victoria lake"], DOCUMENTS)
+    ranking = bm25.Bm25(DOCUMENTS).rank(["nairobi", "victoria lake"])
     assert ranking.indices[0].tolist() == [1, 0, -1, -1]
     assert ranking.indices[1].tolist() == [3, -1, -1, -1]
     # Lucene's idf and term weight, from their definitions.
@@ -43,20 +43,22 @@ def test_ranks_by_the_formula():
 
 
 def test_equal_scores_rank_by_position_and_unmatched_are_left_out():
-    ranking = bm25.rank(["lake", "zzz", ""], ["a lake", "sea", "a lake", "a lake"], k=3)
+    ranking = bm25.Bm25(["a lake", "sea", "a lake", "a lake"]).rank(
+        ["lake", "zzz", ""], k=3
+    )
     assert ranking.indices.tolist() == [[0, 2, 3], [-1, -1, -1], [-1, -1, -1]]
     assert np.isneginf(ranking.scores[1:]).all()
 
 
 def test_stopwords_and_stems_apply_to_both_sides():
-    unstemmed = bm25.rank(["lakes"], DOCUMENTS)
+    unstemmed = bm25.Bm25(DOCUMENTS).rank(["lakes"])
     assert np.isneginf(unstemmed.scores).all()
     stem = lambda words: [word.removesuffix("s") for word in words]
-    assert bm25.rank(["lakes"], DOCUMENTS, stem=stem).indices[0, 0] == 3
-    stopped = bm25.rank(["the capital"], DOCUMENTS, stopwords=["the", "capital"])
+    assert bm25.Bm25(DOCUMENTS, stem=stem).rank(["lakes"]).indices[0, 0] == 3
+    stopped = bm25.Bm25(DOCUMENTS, stopwords=["the", "capital"]).rank(["the capital"])
     assert np.isneginf(stopped.scores).all()
 
 
 def test_documents_without_words_are_refused():
     with pytest.raises(ValueError, match="documents with words in them, got 2"):
-        bm25.rank(["a"], ["", "!"])
+        bm25.Bm25(["", "!"])

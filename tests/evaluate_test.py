@@ -1,0 +1,148 @@
+import json
+
+import numpy as np
+import pytest
+
+from optical_jax import evaluate
+from optical_jax.data import collection as collection_lib
+from optical_jax.models import folder
+from optical_jax.retrieval import command
+from tests.models import tiny
+from tests.retrieval import world
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A collection, a teacher and a student of the same width, and one of another."""
+    root = tmp_path_factory.mktemp("evaluate")
+    world.write(root / "tiny")
+    folder.save(tiny.make(tiny.TOKENWISE), root / "teacher")
+    folder.save(tiny.make(tiny.TOKENWISE, seed=1), root / "student")
+    folder.save(tiny.make(tiny.COLBERT), root / "narrow")
+    return root
+
+
+def arguments(folders, *more, student="student"):
+    named = {
+        "collection": folders / "tiny",
+        "query_encoder": folders / student,
+        "document_encoder": folders / "teacher",
+        "cache": folders / "cache",
+        "samples": "500",
+    }
+    flags = [
+        part for name, value in named.items() for part in (f"--{name}", str(value))
+    ]
+    return [*flags, *more]
+
+
+def test_the_command_writes_what_it_measured(folders, tmp_path, capsys):
+    status = evaluate.main(
+        arguments(
+            folders,
+            *("--queries", "xx-test", "--topline_queries", "en-test"),
+            *("--output", str(tmp_path), "--name", "result", "--seed", "7"),
+        )
+    )
+    assert status == 0
+    shown = capsys.readouterr().out
+    assert "tiny, xx-test, 3 queries" in shown
+    assert "Holm" in shown
+    read = json.loads((tmp_path / "result.json").read_text())
+    assert read["command"].startswith("python -m optical_jax.evaluate --collection")
+    assert read["config"]["queries"] == ["xx-test"]
+    methods = {row["method"]: row for row in read["rows"]}
+    assert list(methods) == ["bm25", "zero-shot", "student", "bm25-topline", "topline"]
+    assert methods["student"]["queries"] == "xx-test"
+    assert methods["topline"]["queries"] == "en-test"
+    assert methods["topline"]["seed"] == 7
+    # q1: d1 has a word in common, d4 the other; q2 finds d3 and d4 among 3; q3 nothing.
+    assert methods["bm25"]["measures"]["R@10"] == pytest.approx(2 / 3)
+    # Every document is ranked, and there are four.
+    assert methods["student"]["measures"]["R@10"] == 1.0
+    names = {path.name for path in (tmp_path / "result").iterdir()}
+    assert names == {f"xx-test.{method}.run" for method in methods} | {
+        "xx-test.per_query.tsv"
+    }
+
+
+def test_zero_shot_is_the_student_if_both_are_the_teacher(folders):
+    teacher = folder.load(folders / "teacher")
+    stages = []
+    evaluation = evaluate.run(
+        collection_lib.load(folders / "tiny"),
+        queries=["xx-test", "en-test"],
+        document_encoder=teacher,
+        query_encoder=teacher,
+        cache=folders / "cache",
+        progress=lambda *stage: stages.append(stage),
+    )
+    rows = {(row.query_set, row.method): row for row in evaluation.rows}
+    for name in ("xx-test", "en-test"):
+        assert rows[name, "zero-shot"].run == rows[name, "student"].run
+        results = evaluation.significance[name].results
+        same = [r for r in results if (r.a, r.b) == ("zero-shot", "student")]
+        assert {r.p_value for r in same} == {1.0}
+    assert ("search xx-test", 4, 4) in stages
+
+
+def test_a_head_given_is_used_for_both(folders, tmp_path):
+    options = command.EncoderOptions(
+        query_encoder=str(folders / "student"),
+        document_encoder=str(folders / "teacher"),
+        head=command.HeadOptions(kind="single-vector", document_length=20),
+    )
+    for encoder in options.load_encoders():
+        assert encoder.head.kind == "single-vector"
+        assert encoder.head.document_length == 20
+        assert encoder.head.query_length == 32
+    status = evaluate.main(
+        arguments(
+            folders,
+            *("--queries", "xx-test", "--output", str(tmp_path)),
+            *("--head.kind", "single-vector", "--head.document_length", "20"),
+        )
+    )
+    assert status == 0
+    index = json.loads((tmp_path / "tiny.json").read_text())
+    assert index["config"]["head"]["kind"] == "single-vector"
+
+
+@pytest.mark.parametrize(
+    ("more", "student", "message"),
+    [
+        (["--queries", "yy"], "student", "no query set 'yy'; it has en-test, xx-test"),
+        (["--queries", "xx-test"], "narrow", "same width, got 8 and 16"),
+        (["--queries", "xx-test"], "nowhere", "nowhere"),
+        (
+            ["--queries", "xx-test", "--workdir", "w"],
+            "student",
+            "workdir gives both encoders and their heads",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_status_1(folders, capsys, more, student, message):
+    assert evaluate.main(arguments(folders, *more, student=student)) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("error:")
+    assert message in " ".join(shown.split())
+
+
+def test_a_document_encoder_is_needed():
+    with pytest.raises(ValueError, match="document_encoder must name a retriever fold"):
+        command.EncoderOptions(query_encoder="x").load_encoders()
+
+
+def test_a_run_is_the_same_twice(folders):
+    teacher = folder.load(folders / "teacher")
+    runs = [
+        evaluate.run(
+            collection_lib.load(folders / "tiny"),
+            queries=["xx-test"],
+            document_encoder=teacher,
+            cache=folders / "cache",
+        ).rows[1]
+        for _ in range(2)
+    ]
+    assert runs[0].run == runs[1].run
+    assert np.isfinite(list(runs[0].run["q1"].values())).all()
