@@ -1,0 +1,235 @@
+"""Subword vocabularies of a new language for a teacher's tokenizer.
+
+WordPiece (BERT) and Unigram (XLM-R) vocabularies are trained with the teacher's own splitting
+into words. How accents are treated is decided from the text, not from a list of languages.
+"""
+
+import collections
+import json
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import tokenizers
+from tokenizers import models, trainers
+
+# A mark belongs to the language if at least this share of the words bears it; the rest
+# are foreign names', and are stripped where the teacher strips accents.
+MIN_MARK_SHARE = 1e-3
+
+
+def train(
+    teacher: tokenizers.Tokenizer,
+    texts: Sequence[str],
+    *,
+    size: int,
+    min_frequency: int,
+    replace: bool,
+) -> tokenizers.Tokenizer:
+    """Return the teacher's tokenizer with the pieces of the texts' language.
+
+    Args:
+        teacher: WordPiece or Unigram.
+        texts: Sentences in the new language.
+        size: Pieces of the new language's vocabulary; those the teacher has too are
+            not added again.
+        min_frequency: Rarer pieces are not made, and pieces that end up splitting
+            fewer words than this are dropped.
+        replace: Keep only the special tokens of the teacher's vocabulary.
+
+    Raises:
+        ValueError: if the teacher's tokenizer is of another kind.
+    """
+    state = json.loads(teacher.to_str())
+    kind = state["model"]["type"]
+    if kind not in ("WordPiece", "Unigram"):
+        raise ValueError(
+            f"vocabulary.mode extends and replaces WordPiece and Unigram tokenizers, the "
+            f"teacher's is {kind}; set vocabulary.mode to 'keep'"
+        )
+    state["normalizer"] = _normalizer(state["normalizer"], texts)
+    state["truncation"] = state["padding"] = None
+    shell = tokenizers.Tokenizer.from_str(json.dumps(state))
+    train_pieces = _train_wordpiece if kind == "WordPiece" else _train_unigram
+    pieces = train_pieces(shell, texts, size=size, min_frequency=min_frequency)
+    assemble = _replaced if replace else _extended
+    used = _count(_load(assemble(state, pieces)), texts)
+    # Longest match may never choose a piece that merging made on the way to longer ones.
+    kept = {
+        piece: score
+        for piece, score in pieces.items()
+        if used[piece] >= min_frequency or len(_spelling(piece)) == 1
+    }
+    return _load(assemble(state, kept))
+
+
+def _spelling(piece: str) -> str:
+    return piece.removeprefix("##").removeprefix("▁")
+
+
+def _load(state: dict[str, Any]) -> tokenizers.Tokenizer:
+    return tokenizers.Tokenizer.from_str(json.dumps(state))
+
+
+def _count(
+    tokenizer: tokenizers.Tokenizer, texts: Sequence[str]
+) -> collections.Counter[str]:
+    encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    return collections.Counter(token for e in encodings for token in e.tokens)
+
+
+def _normalizer(
+    state: dict[str, Any] | None, texts: Sequence[str]
+) -> dict[str, Any] | None:
+    """Keep the teacher's normaliser but for the marks that the language writes with."""
+    if state is None or state["type"] != "BertNormalizer":
+        return state
+    strips = state["strip_accents"]
+    strips = state["lowercase"] if strips is None else strips
+    plain = {**state, "strip_accents": False}
+    if not strips:
+        return _sequence({"type": "NFC"}, plain)
+    kept = "".join(_language_marks(texts))
+    stripped = rf"[\p{{Mn}}&&[^{kept}]]" if kept else r"\p{Mn}"
+    pattern = {"type": "Replace", "pattern": {"Regex": stripped}, "content": ""}
+    return _sequence(plain, {"type": "NFD"}, pattern, {"type": "NFC"})
+
+
+def _sequence(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "Sequence", "normalizers": list(parts)}
+
+
+def _language_marks(texts: Sequence[str]) -> list[str]:
+    counts: collections.Counter[str] = collections.Counter()
+    words = 0
+    for text in texts:
+        for word in unicodedata.normalize("NFD", text).split():
+            words += 1
+            if not word.isascii():
+                counts.update({c for c in word if unicodedata.category(c) == "Mn"})
+    return sorted(mark for mark in counts if counts[mark] >= MIN_MARK_SHARE * words)
+
+
+def _words(
+    tokenizer: tokenizers.Tokenizer, texts: Sequence[str]
+) -> Iterator[list[str]]:
+    for text in texts:
+        if tokenizer.normalizer is not None:
+            text = tokenizer.normalizer.normalize_str(text)
+        split = tokenizer.pre_tokenizer.pre_tokenize_str(text)
+        yield [word for word, _ in split]
+
+
+def _train_wordpiece(
+    shell: tokenizers.Tokenizer,
+    texts: Sequence[str],
+    *,
+    size: int,
+    min_frequency: int,
+) -> dict[str, float]:
+    letters: collections.Counter[str] = collections.Counter()
+    for words in _words(shell, texts):
+        for word in words:
+            letters.update(word)
+    common = sorted(c for c in letters if letters[c] >= min_frequency)
+    alphabet = [*common, *("##" + c for c in common)]
+    fresh = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    fresh.normalizer, fresh.pre_tokenizer = shell.normalizer, shell.pre_tokenizer
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size + 1,
+        min_frequency=min_frequency,
+        # Numbering the letters here makes ties between merges fall the same way in every
+        # run; the trainer numbers them in the order of a randomly seeded hash map.
+        special_tokens=["[UNK]", *alphabet],
+        limit_alphabet=0,
+        show_progress=False,
+    )
+    fresh.train_from_iterator(texts, trainer)
+    order = sorted(fresh.get_vocab().items(), key=lambda item: item[1])
+    return {piece: 0.0 for piece, _ in order if piece != "[UNK]"}
+
+
+def _train_unigram(
+    shell: tokenizers.Tokenizer,
+    texts: Sequence[str],
+    *,
+    size: int,
+    min_frequency: int,
+) -> dict[str, float]:
+    fresh = tokenizers.Tokenizer(models.Unigram())
+    if shell.normalizer is not None:
+        fresh.normalizer = shell.normalizer
+    fresh.pre_tokenizer = shell.pre_tokenizer
+    trainer = trainers.UnigramTrainer(
+        vocab_size=size + 1,
+        special_tokens=["<unk>"],
+        unk_token="<unk>",
+        show_progress=False,
+    )
+    fresh.train_from_iterator(texts, trainer)
+    used = _count(fresh, texts)
+    vocabulary = json.loads(fresh.to_str())["model"]["vocab"]
+    return {
+        piece: score
+        for piece, score in vocabulary
+        if piece != "<unk>" and (used[piece] >= min_frequency or len(piece) == 1)
+    }
+
+
+def _extended(state: dict[str, Any], pieces: dict[str, float]) -> dict[str, Any]:
+    model, added = state["model"], state["added_tokens"]
+    taken = {token["content"] for token in added}
+    if model["type"] == "Unigram":
+        vocab = list(model["vocab"])
+        taken |= {piece for piece, _ in vocab}
+        first = 1 + max([len(vocab) - 1, *(token["id"] for token in added)])
+        # Added tokens may lie beyond the list; their places must stay theirs.
+        by_id = {token["id"]: token["content"] for token in added}
+        vocab += [[by_id[i], 0.0] for i in range(len(vocab), first)]
+        vocab += [
+            [piece, score] for piece, score in pieces.items() if piece not in taken
+        ]
+        return {**state, "model": {**model, "vocab": vocab}}
+    ids = dict(model["vocab"])
+    taken |= ids.keys()
+    first = 1 + max([*ids.values(), *(token["id"] for token in added)])
+    fresh = [piece for piece in pieces if piece not in taken]
+    ids |= {piece: first + i for i, piece in enumerate(fresh)}
+    return {**state, "model": {**model, "vocab": ids}}
+
+
+def _replaced(state: dict[str, Any], pieces: dict[str, float]) -> dict[str, Any]:
+    model = state["model"]
+    special = sorted(state["added_tokens"], key=lambda token: token["id"])
+    names = [token["content"] for token in special]
+    fresh = [piece for piece in pieces if piece not in names]
+    ids = {piece: i for i, piece in enumerate([*names, *fresh])}
+    if model["type"] == "Unigram":
+        vocab = [[name, 0.0] for name in names]
+        vocab += [[piece, pieces[piece]] for piece in fresh]
+        model = {
+            **model,
+            "vocab": vocab,
+            "unk_id": ids[model["vocab"][model["unk_id"]][0]],
+        }
+    else:
+        model = {**model, "vocab": ids}
+    return {
+        **state,
+        "model": model,
+        "added_tokens": [{**token, "id": ids[token["content"]]} for token in special],
+        "post_processor": _renumber(state["post_processor"], ids),
+    }
+
+
+def _renumber(part: Any, ids: dict[str, int]) -> Any:  # noqa: ANN401 - JSON
+    """Give the special tokens of a post-processor their new ids, wherever they stand."""
+    if isinstance(part, dict):
+        if set(part) == {"id", "ids", "tokens"}:
+            return {**part, "ids": [ids[token] for token in part["tokens"]]}
+        return {key: _renumber(value, ids) for key, value in part.items()}
+    if isinstance(part, list):
+        if len(part) == 2 and part[0] in ids and isinstance(part[1], int):
+            return [part[0], ids[part[0]]]
+        return [_renumber(value, ids) for value in part]
+    return part
