@@ -16,25 +16,24 @@ from matplotlib import axes, ticker
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _METHOD_COLOURS = {
-    "bm25": "#999999",
+    # References are grey, what is trained or tried has a colour.
+    "bm25": "#b5b5b5",
+    "bm25-topline": "#7d7d7d",
     "zero-shot": "#E69F00",
     "student": "#0072B2",
-    "topline": "#333333",
+    "topline": "#2b2b2b",
 }
 _STYLE = {
     "font.size": 10,
-    "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": "#888888",
     "axes.axisbelow": True,
     "grid.color": "#dddddd",
     "xtick.color": "#444444",
     "ytick.color": "#444444",
     "legend.frameon": False,
-    "figure.facecolor": "white",
 }
 # Above this share of a token's mass a cell of the plan is labelled.
 _LABELLED_SHARE = 0.2

@@ -146,9 +146,9 @@ def _text(
         speaker.statement(fact, as_attribute=as_attribute),
         speaker.filler(),
     ]
-    if draw.chance(0.6):
+    if draw.chance(0.5):
         sentences.append(speaker.statement(fact, as_attribute=not as_attribute))
-    if draw.chance(0.3):
+    if draw.chance(0.2):
         sentences.append(speaker.mention(draw.pick(others)))
     return " ".join(sentence.english for sentence in draw.shuffled(sentences))
 
@@ -188,19 +188,21 @@ def _bitext(
     draw: sample_language.Draw,
     speaker: sample_sentences.Speaker,
 ) -> Iterable[sample_sentences.Sentence]:
-    """Say facts, and now and then ask for them, in both languages."""
+    """Say facts, and now and then ask for them or say something else, in both languages."""
     said: list[sample_sentences.Sentence] = []
     while len(said) < count:
         kind = "person" if draw.chance(0.35) else "town"
         for fact in draw.shuffled(_facts(names.draw(kind), names))[:_FACTS_TO_LEARN]:
-            if draw.chance(0.2):
+            chance = draw.integer(0, 20)
+            if chance < 4:
                 said.append(speaker.question(fact, plain=True))
-                continue
-            stated = speaker.statement(fact, as_attribute=draw.chance(0.4))
-            if draw.chance(0.4):
-                both = zip(stated, speaker.filler(), strict=True)
-                stated = sample_sentences.Sentence(*(" ".join(each) for each in both))
-            said.append(stated)
+            elif chance < 6:
+                said.append(speaker.filler())
+            elif chance < 7:
+                said.append(speaker.mention(fact.hub))
+            else:
+                as_attribute = draw.chance(0.4)
+                said.append(speaker.statement(fact, as_attribute=as_attribute))
     return draw.shuffled(said)[:count]
 
 
@@ -210,7 +212,7 @@ def _triples(
     draw: sample_language.Draw,
     speaker: sample_sentences.Speaker,
 ) -> Iterable[Triple]:
-    """Ask for facts, with a passage on another fact of the same subject as the negative."""
+    """Ask for facts, with passages on other facts of the same subject as negatives."""
     triples: list[Triple] = []
     while len(triples) < count:
         hubs = _hubs(names, 2, 1)
@@ -218,7 +220,7 @@ def _triples(
             facts = draw.shuffled(_facts(hub, names))[:_FACTS_TO_LEARN]
             texts = [f"{hub.text} {_text(fact, hubs, draw, speaker)}" for fact in facts]
             for place, fact in enumerate(facts):
-                other = (place + draw.integer(1, len(facts))) % len(facts)
+                others = draw.shuffled(texts[:place] + texts[place + 1 :])
                 question = speaker.question(fact).english
-                triples.append(Triple(question, texts[place], (texts[other],)))
+                triples.append(Triple(question, texts[place], tuple(others[:2])))
     return draw.shuffled(triples)[:count]

@@ -107,7 +107,7 @@ def write_untrained_encoder(
         hidden_size=hidden_size,
         num_hidden_layers=layers,
         num_attention_heads=heads,
-        intermediate_size=4 * hidden_size,
+        intermediate_size=2 * hidden_size,
         max_position_embeddings=128,
     )
     head = HeadConfig(query_marker=MARKERS[0], document_marker=MARKERS[1])

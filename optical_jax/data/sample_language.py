@@ -44,7 +44,7 @@ class Draw:
 
     def either(self) -> int:
         """Draw 0, or less often 1."""
-        return 0 if self.chance(0.65) else 1
+        return 0 if self.chance(0.75) else 1
 
     def integer(self, low: int, high: int) -> int:
         """Draw from low to high - 1."""

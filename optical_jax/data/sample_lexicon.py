@@ -139,7 +139,7 @@ QUALITIES = _words("old small famous quiet green dark beautiful broken new narro
 TIMES = _words("spring summer autumn winter rain war peace darkness sunshine silence")
 
 # How a sentence may begin, and what a town or a person may be called before its name.
-OPENERS = ("", "", "", "as everyone knows,", "it is said that", "by the way,")
+OPENERS = ("", "", "", "", "", "as everyone knows,", "it is said that", "by the way,")
 EPITHETS = {
     "town": ("", "", "the town", "the city"),
     "person": ("", "", "the famous", "the late"),

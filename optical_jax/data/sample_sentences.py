@@ -75,8 +75,9 @@ class Speaker:
             self._draw.pick(lexicon.AGENTS),
             self._draw.pick(lexicon.ACTIONS),
         )
-        time = self._draw.pick(lexicon.TIMES)
-        english = f"{agents} {action} the {quality} {thing} in {time}"
+        english = f"{agents} {action} the {quality} {thing}"
+        if self._draw.chance(0.4):
+            english += f" in {self._draw.pick(lexicon.TIMES)}"
         invented = self._language.clause(english, {}, {})
         return Sentence(_sentence("", english, "."), _sentence("", invented, "."))
 

@@ -37,7 +37,7 @@ def test_triples_hold_a_list_of_negatives(folder):
     triples = read_json_lines(folder / "triples.jsonl")
     assert len(triples) == 100
     assert set(triples[0]) == {"query", "positive", "negatives"}
-    assert len(triples[0]["negatives"]) == 1
+    assert len(triples[0]["negatives"]) == 2
 
 
 @pytest.mark.parametrize("name", ["x-dev", "en-dev", "x-test", "en-test"])

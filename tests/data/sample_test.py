@@ -20,7 +20,7 @@ def digest(world: sample.World) -> str:
 
 def test_same_seed_gives_the_same_world_on_every_machine(world):
     # The pinned digest fails where a generator differs between Python versions.
-    assert digest(world).startswith("0dc177d610562fbd")
+    assert digest(world).startswith("a94b5369d21a0bb9")
 
 
 def test_another_seed_gives_another_world(world):
@@ -73,9 +73,9 @@ def test_subjects_of_questions_are_unseen_in_training_and_dev_ones_in_test(world
 
 def test_negatives_of_a_triple_share_its_subject_and_answer_something_else(world):
     for triple in world.triples:
-        (negative,) = triple.negatives
-        assert negative != triple.positive
-        assert negative.split()[0] == triple.positive.split()[0]
+        assert len({triple.positive, *triple.negatives}) == 3
+        for negative in triple.negatives:
+            assert negative.split()[0] == triple.positive.split()[0]
 
 
 def test_more_questions_than_facts_are_refused():
