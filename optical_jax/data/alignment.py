@@ -67,7 +67,7 @@ def word_tokenize(text: str) -> list[str]:
     for part in folded.translate(_SEPARATORS).split():
         word = part.strip("'")
         if word.isascii() or not any(map(_is_unspaced, word)):
-            words.append(word)
+            words.extend([word] if word else [])
             continue
         for unspaced, group in groupby(word, key=_is_unspaced):
             run = "".join(group)
@@ -170,9 +170,8 @@ def _cooccur(
 
 def _split(source: _Tokens, target: _Tokens) -> Iterator[tuple[_Tokens, _Tokens]]:
     entries = np.cumsum(source.lengths * (target.lengths + 1))
-    bounds = np.searchsorted(
-        entries, np.arange(0, entries[-1] + ENTRIES_PER_CHUNK, ENTRIES_PER_CHUNK)
-    )
+    steps = np.arange(0, entries[-1] + ENTRIES_PER_CHUNK, ENTRIES_PER_CHUNK)
+    bounds = np.searchsorted(entries, steps, side="right").tolist()
     for begin, end in zip(bounds, bounds[1:], strict=False):
         if end > begin:
             yield source.part(begin, end), target.part(begin, end)

@@ -177,23 +177,24 @@ def _train_unigram(
 
 
 def _extended(state: dict[str, Any], pieces: dict[str, float]) -> dict[str, Any]:
-    model, added = state["model"], state["added_tokens"]
-    taken = {token["content"] for token in added}
+    """Put new pieces behind all of the teacher's.
+
+    Added tokens are written into the model's vocabulary: those behind its end would
+    otherwise be numbered anew, behind the new pieces.
+    """
+    model = state["model"]
+    added = {token["id"]: token["content"] for token in state["added_tokens"]}
     if model["type"] == "Unigram":
         vocab = list(model["vocab"])
-        taken |= {piece for piece, _ in vocab}
-        first = 1 + max([len(vocab) - 1, *(token["id"] for token in added)])
-        # Added tokens may lie beyond the list; their places must stay theirs.
-        by_id = {token["id"]: token["content"] for token in added}
-        vocab += [[by_id[i], 0.0] for i in range(len(vocab), first)]
+        vocab += [[added[i], 0.0] for i in sorted(added) if i >= len(vocab)]
+        taken = {piece for piece, _ in vocab}
         vocab += [
             [piece, score] for piece, score in pieces.items() if piece not in taken
         ]
         return {**state, "model": {**model, "vocab": vocab}}
-    ids = dict(model["vocab"])
-    taken |= ids.keys()
-    first = 1 + max([*ids.values(), *(token["id"] for token in added)])
-    fresh = [piece for piece in pieces if piece not in taken]
+    ids = model["vocab"] | {content: i for i, content in added.items()}
+    fresh = [piece for piece in pieces if piece not in ids]
+    first = 1 + max(ids.values())
     ids |= {piece: first + i for i, piece in enumerate(fresh)}
     return {**state, "model": {**model, "vocab": ids}}
 
@@ -229,7 +230,7 @@ def _renumber(part: Any, ids: dict[str, int]) -> Any:  # noqa: ANN401 - JSON
             return {**part, "ids": [ids[token] for token in part["tokens"]]}
         return {key: _renumber(value, ids) for key, value in part.items()}
     if isinstance(part, list):
-        if len(part) == 2 and part[0] in ids and isinstance(part[1], int):
+        if [type(value) for value in part] == [str, int]:
             return [part[0], ids[part[0]]]
         return [_renumber(value, ids) for value in part]
     return part

@@ -55,7 +55,7 @@ class Transplant:
 
     tokenizer: tokenizers.Tokenizer
     embeddings: Float[np.ndarray, "v d"]
-    report: dict[str, float]
+    report: dict[str, int | float]
 
 
 def transplant(
@@ -113,7 +113,7 @@ def _rows(
     config: VocabularyConfig,
     *,
     seed: int,
-) -> tuple[Float[np.ndarray, "w d"], dict[str, float]]:
+) -> tuple[Float[np.ndarray, "w d"], dict[str, int | float]]:
     names = student.get_vocab(with_added_tokens=True)
     if config.mode == "extend":
         size = max(len(embeddings), 1 + max(names.values()))
@@ -146,7 +146,7 @@ def _coverage(
     teacher: tokenizers.Tokenizer,
     student: tokenizers.Tokenizer,
     pairs: Sequence[Pair],
-) -> dict[str, float]:
+) -> dict[str, int | float]:
     """Return how the target's words split under both tokenizers, and shared words."""
     report = {}
     targets = [pair.target for pair in pairs]
@@ -175,7 +175,7 @@ def transplant_folder(
     config: VocabularyConfig,
     *,
     seed: int,
-) -> dict[str, float]:
+) -> dict[str, int | float]:
     """Write a Hugging Face encoder folder like the teacher's with a transplanted vocabulary.
 
     All tensors but the embedding rows are copied bit for bit. The teacher's head

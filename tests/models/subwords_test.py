@@ -1,0 +1,76 @@
+import json
+import unicodedata
+
+import pytest
+
+from optical_jax.models import subwords
+from tests.models import tiny
+
+YORUBA = ["Ẹ káàárọ̀ o", "ọjọ́ rere", "ọmọ náà ń lọ"] * 5
+SWAHILI = ["kitabu kile ni kizuri sana", "habari za asubuhi dunia"] * 5
+
+
+def train(texts: list[str], **options: object) -> subwords.tokenizers.Tokenizer:
+    defaults = {"size": 100, "min_frequency": 2, "replace": False}
+    return subwords.train(tiny.wordpiece(), texts, **{**defaults, **options})
+
+
+def pieces(tokenizer: subwords.tokenizers.Tokenizer, text: str) -> list[str]:
+    return tokenizer.encode(text, add_special_tokens=False).tokens
+
+
+def test_marks_of_the_language_are_kept() -> None:
+    tokenizer = train(YORUBA)
+    word = unicodedata.normalize("NFC", "ọmọ")
+    assert pieces(tokenizer, "Ọmọ") == [word]
+    assert pieces(tokenizer, unicodedata.normalize("NFD", "Ọmọ")) == [word]
+
+
+def test_marks_of_other_languages_are_stripped_as_the_teacher_does() -> None:
+    tokenizer = train(SWAHILI)
+    for name in ("Dvořák", "São", "Beyoncé"):
+        assert pieces(tokenizer, name) == pieces(tiny.wordpiece(), name)
+    # A tilde is foreign to Yoruba, an acute is not.
+    assert "ã" not in "".join(pieces(train(YORUBA), "São"))
+
+
+def test_cased_teacher_keeps_everything() -> None:
+    teacher = tiny.wordpiece()
+    teacher.normalizer = subwords.tokenizers.normalizers.BertNormalizer(
+        lowercase=False, strip_accents=False
+    )
+    tokenizer = subwords.train(
+        teacher, SWAHILI + ["São"] * 2, size=90, min_frequency=2, replace=False
+    )
+    assert pieces(tokenizer, unicodedata.normalize("NFD", "São")) == ["São"]
+
+
+def test_no_piece_is_left_that_splits_nothing() -> None:
+    old = tiny.wordpiece().get_vocab()
+    tokenizer = train(SWAHILI, size=500)
+    used = {piece for text in SWAHILI for piece in pieces(tokenizer, text)}
+    fresh = [p for p in tokenizer.get_vocab() if p not in old and len(p) > 3]
+    assert fresh
+    assert set(fresh) <= used
+
+
+def test_rare_words_are_not_learnt() -> None:
+    tokenizer = train([*SWAHILI, "mzizi"])
+    assert "mzizi" not in tokenizer.get_vocab()
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_unigram(replace: bool) -> None:
+    teacher = tiny.unigram()
+    tokenizer = subwords.train(
+        teacher, SWAHILI, size=60, min_frequency=2, replace=replace
+    )
+    vocab = tokenizer.get_vocab()
+    assert vocab["<pad>"] == 1
+    text = SWAHILI[0]
+    assert len(pieces(tokenizer, text)) < 0.8 * len(pieces(teacher, text))
+    if not replace:
+        assert vocab.items() >= teacher.get_vocab().items()
+        assert pieces(tokenizer, "book") == ["▁book"]
+    assert tokenizer.encode("kile").ids[0] == vocab["<s>"]
+    assert json.loads(tokenizer.to_str())["model"]["unk_id"] == vocab["<unk>"]
