@@ -122,7 +122,7 @@ def render(facts: Facts, head: HeadConfig, layout: Layout) -> str:
         "" if layout == "encoder" else _OURS.format(name=json.dumps(facts.name)),
         _measures(facts.results),
         _training(facts),
-        _limits(facts, layout),
+        _limits(facts, head, layout),
     ]
     return "\n".join(section for section in sections if section)
 
@@ -141,17 +141,14 @@ def _header(facts: Facts, layout: Layout) -> str:
 
 
 def _summary(facts: Facts, head: HeadConfig, layout: Layout) -> str:
+    made = "trained" if facts.config else "exported"
     if layout == "encoder":
-        return "An encoder trained for retrieval with optical_jax.\n"
+        return f"A retriever's encoder, {made} with optical_jax.\n"
     several = head.kind == "multi-vector"
-    lines = [
-        "A retriever trained with optical_jax: "
-        + ("one unit vector a token, scored by MaxSim." if several else "")
-        + (
-            "" if several else f"one unit vector a text ({head.pooling} of its tokens)."
-        ),
-        "",
-    ]
+    vectors = f"one unit vector a text ({head.pooling} of its tokens)."
+    if several:
+        vectors = "one unit vector a token, scored by MaxSim."
+    lines = [f"A retriever {made} with optical_jax: {vectors}", ""]
     if facts.document_encoder:
         lines += [
             f"It encodes **queries**. Their vectors lie in the space of "
@@ -223,13 +220,19 @@ def _pick(config: Mapping[str, Any], path: tuple[str, ...]) -> Any:  # noqa: ANN
     return value
 
 
-def _limits(facts: Facts, layout: Layout) -> str:
+def _limits(facts: Facts, head: HeadConfig, layout: Layout) -> str:
     lines = ["## Limits\n", *(f"- {limit}" for limit in facts.limits)]
     lines.append(
         "- Texts longer than the lengths above are cut; nothing warns."
         if layout != "encoder"
         else "- It needs a retrieval head to be searched with."
     )
+    if layout == "single-vector" and head.query_length != head.document_length:
+        lines.append(
+            "- sentence-transformers has one length: it cuts queries at "
+            f"{max(head.query_length, head.document_length)} tokens, optical_jax at "
+            f"{head.query_length}."
+        )
     if not facts.results:
         lines.append("- No measures were given for this card.")
     if facts.sources:

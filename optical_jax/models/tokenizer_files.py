@@ -38,6 +38,9 @@ def read(folder: Path, *, rows: int) -> tokenizers.Tokenizer:
         tokenizer = tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # noqa: BLE001 - the package raises no narrower class
         raise ValueError(f"{path} is no tokenizer file: {error}") from error
+    # Some folders keep the padding and the cut of their training in it.
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
     check_vocabulary(tokenizer, rows=rows)
     return tokenizer
 

@@ -91,3 +91,17 @@ def test_head_is_described() -> None:
 def test_use_names_the_readers_of_the_layout(layout: card.Layout, reader: str) -> None:
     head = tiny.POOLED if layout == "single-vector" else tiny.COLBERT
     assert reader in card.render(FACTS, head, layout)
+
+
+def test_lengths_that_sentence_transformers_does_not_tell_apart() -> None:
+    head = dataclasses.replace(tiny.POOLED, query_length=16)
+    text = card.render(FACTS, head, "single-vector")
+    assert "cuts queries at 24 tokens, optical_jax at 16" in text
+    text = card.render(FACTS, tiny.POOLED, "single-vector")
+    assert "has one length" not in text
+
+
+def test_only_a_run_is_said_to_be_trained_here() -> None:
+    assert "retriever trained with" in card.render(FACTS, tiny.COLBERT, "pylate")
+    without = dataclasses.replace(FACTS, config=None)
+    assert "retriever exported with" in card.render(without, tiny.COLBERT, "pylate")
