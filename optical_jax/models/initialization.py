@@ -5,7 +5,7 @@ word alignment of the bitext. Where that says nothing, its spelling decides.
 """
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,16 +21,22 @@ MAX_PIECES_PER_WORD = 8
 ITERATIONS = 5
 TENSION = 4.0
 TRANSLATIONS = 5
+# As many occurrences in the bitext weigh as much as the teacher's own row of a piece.
+SHARED_PRIOR = 50
 
 Word = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Embedding rows for some pieces and how many were found in which way."""
+    """Embedding rows for some pieces, and where each comes from.
+
+    Origins: "teacher" (its own row), "realigned" (that and translations), "aligned"
+    (translations), "spelled", "mean" (of all rows), "random".
+    """
 
     values: Float[np.ndarray, "n d"]
-    counts: dict[str, int]
+    origins: list[str]
 
 
 def words(tokenizer: tokenizers.Tokenizer, texts: Sequence[str]) -> list[list[Word]]:
@@ -58,10 +64,12 @@ def from_alignment(
     embeddings: Float[np.ndarray, "v d"],
     pairs: Sequence[Pair],
 ) -> Rows:
-    """Return the mean teacher's rows of the translations of each piece's words.
+    """Return the mean of the teacher's rows of the translations of each piece's words.
 
-    A word's weight in its pieces is its frequency in the bitext. Pieces of no aligned
-    word start as their spelling does.
+    A word's weight in its pieces is its frequency in the bitext. A piece that the
+    teacher has too keeps a part of its own row, the less the oftener it is seen: the
+    Swahili "wake" means "his". Other pieces start as their spelling does if no
+    word of theirs is aligned.
     """
     sources = _joined(words(teacher, [pair.source for pair in pairs]))
     targets = _joined(words(student, [pair.target for pair in pairs]))
@@ -69,21 +77,34 @@ def from_alignment(
         list(zip(sources, targets, strict=True)), iterations=ITERATIONS, tension=TENSION
     )
     frequency = collections.Counter(word for sentence in targets for word in sentence)
-    carriers = _carriers(pieces, lexicon.target_words, frequency)
+    return from_lexicon(
+        pieces, lexicon, frequency, teacher=teacher, embeddings=embeddings
+    )
+
+
+def from_lexicon(
+    pieces: Sequence[str],
+    lexicon: alignment.Lexicon,
+    frequency: Mapping[str, int],
+    *,
+    teacher: tokenizers.Tokenizer,
+    embeddings: Float[np.ndarray, "v d"],
+) -> Rows:
+    """Do what `from_alignment` does, with a lexicon of words as joined pieces."""
+    carriers = _carriers(pieces, lexicon, frequency)
     translated = _keep_largest((carriers @ lexicon.probabilities).tocsr(), TRANSLATIONS)
-    weights = np.asarray(translated.sum(axis=1)).ravel()
+    mass = np.asarray(translated.sum(axis=1)).ravel()
+    aligned = mass > 0
     by_word = _word_rows(lexicon.source_words, teacher, embeddings)
-    spelled = from_spelling(pieces, teacher=teacher, embeddings=embeddings)
-    aligned = weights > 0
-    means = (translated @ by_word) / np.where(aligned, weights, 1)[:, None]
-    values = np.where(aligned[:, None], means, spelled.values).astype(np.float32)
-    rest = np.array([not _pieces(piece, teacher) for piece in pieces], bool) & ~aligned
-    counts = {
-        "aligned": int(aligned.sum()),
-        "spelled": int((~aligned).sum() - rest.sum()),
-        "mean": int(rest.sum()),
-    }
-    return Rows(values=values, counts=counts)
+    means = (translated @ by_word) / np.where(aligned, mass, 1)[:, None]
+    own = from_spelling(pieces, teacher=teacher, embeddings=embeddings)
+    shared = np.array([origin == "teacher" for origin in own.origins], bool)
+    seen = np.where(aligned, np.asarray(carriers.sum(axis=1)).ravel(), 0)
+    trust = seen / np.maximum(seen + np.where(shared, SHARED_PRIOR, 0), 1)
+    values = own.values + trust[:, None] * (means - own.values)
+    better = np.where(shared, "realigned", "aligned")
+    origins = np.where(aligned, better, own.origins).tolist()
+    return Rows(values=values.astype(np.float32), origins=origins)
 
 
 def from_spelling(
@@ -92,14 +113,20 @@ def from_spelling(
     teacher: tokenizers.Tokenizer,
     embeddings: Float[np.ndarray, "v d"],
 ) -> Rows:
-    """Return the mean of the rows of the pieces that the teacher spells each piece with."""
-    found = [_pieces(piece, teacher) for piece in pieces]
+    """Return the teacher's rows of the pieces, else the mean of their spelling's."""
+    known = teacher.get_vocab(with_added_tokens=True)
+    found = [
+        [known[piece]] if piece in known else spelling
+        for piece, spelling in zip(pieces, _spellings(pieces, teacher), strict=True)
+    ]
     everything = embeddings.mean(axis=0)
     values = np.array([embeddings[i].mean(axis=0) if i else everything for i in found])
     values = values.reshape(len(pieces), embeddings.shape[1]).astype(np.float32)
-    spelled = sum(map(bool, found))
-    counts = {"aligned": 0, "spelled": spelled, "mean": len(pieces) - spelled}
-    return Rows(values=values, counts=counts)
+    origins = [
+        "teacher" if piece in known else "spelled" if ids else "mean"
+        for piece, ids in zip(pieces, found, strict=True)
+    ]
+    return Rows(values=values, origins=origins)
 
 
 def from_noise(
@@ -109,19 +136,20 @@ def from_noise(
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=(len(pieces), embeddings.shape[1]))
     values = embeddings.mean(axis=0) + noise * embeddings.std(axis=0)
-    counts = {"aligned": 0, "spelled": 0, "mean": 0}
-    return Rows(values=values.astype(np.float32), counts=counts)
+    return Rows(values=values.astype(np.float32), origins=["random"] * len(pieces))
 
 
 def _joined(sentences: list[list[Word]]) -> list[list[str]]:
     return [[" ".join(word) for word in sentence] for sentence in sentences]
 
 
-def _pieces(piece: str, teacher: tokenizers.Tokenizer) -> list[int]:
-    text = piece.removeprefix("##").replace("▁", " ")
-    encoding = teacher.encode(text, add_special_tokens=False)
+def _spellings(pieces: Sequence[str], teacher: tokenizers.Tokenizer) -> list[list[int]]:
+    texts = [piece.removeprefix("##").replace("▁", " ") for piece in pieces]
     unknown = _unknown_id(teacher)
-    return [i for i in encoding.ids if i != unknown]
+    return [
+        [i for i in encoding.ids if i != unknown]
+        for encoding in teacher.encode_batch(texts, add_special_tokens=False)
+    ]
 
 
 def _unknown_id(tokenizer: tokenizers.Tokenizer) -> int | None:
@@ -132,18 +160,29 @@ def _unknown_id(tokenizer: tokenizers.Tokenizer) -> int | None:
 
 
 def _carriers(
-    pieces: Sequence[str], words: Sequence[str], frequency: collections.Counter[str]
+    pieces: Sequence[str], lexicon: alignment.Lexicon, frequency: Mapping[str, int]
 ) -> scipy.sparse.csr_matrix:
+    """Return how often each word, by column, brings each piece, by row.
+
+    Words that translate to themselves say nothing about their pieces: "##son" is not
+    "john".
+    """
     row = {piece: i for i, piece in enumerate(pieces)}
     entries = [
         (row[piece], column, frequency[word])
-        for column, word in enumerate(words)
+        for column, word in enumerate(lexicon.target_words)
+        if not _is_copied(word, lexicon)
         for piece in word.split(" ")
         if piece in row
     ]
     rows, columns, values = np.array(entries, np.int64).reshape(-1, 3).T
-    shape = (len(pieces), len(words))
+    shape = (len(pieces), len(lexicon.target_words))
     return scipy.sparse.csr_matrix((values.astype(float), (rows, columns)), shape)
+
+
+def _is_copied(word: str, lexicon: alignment.Lexicon) -> bool:
+    best = lexicon.translations(word, 1)
+    return bool(best) and best[0][0] == word
 
 
 def _keep_largest(matrix: scipy.sparse.csr_matrix, k: int) -> scipy.sparse.csr_matrix:

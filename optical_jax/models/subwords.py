@@ -7,11 +7,13 @@ into words. How accents are treated is decided from the text, not from a list of
 import collections
 import json
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tokenizers
 from tokenizers import models, trainers
+
+from optical_jax.models import names
 
 # A mark belongs to the language if at least this share of the words bears it; the rest
 # are foreign names', and are stripped where the teacher strips accents.
@@ -25,6 +27,7 @@ def train(
     size: int,
     min_frequency: int,
     replace: bool,
+    copied: Mapping[str, int],
 ) -> tokenizers.Tokenizer:
     """Return the teacher's tokenizer with the pieces of the texts' language.
 
@@ -36,6 +39,9 @@ def train(
         min_frequency: Rarer pieces are not made, and pieces that end up splitting
             fewer words than this are dropped.
         replace: Keep only the special tokens of the teacher's vocabulary.
+        copied: Words, with their counts, that should go on splitting as the teacher
+            splits them (`models.names`). No pieces are made of them, and none is
+            kept that splits them more often than other words.
 
     Raises:
         ValueError: if the teacher's tokenizer is of another kind.
@@ -50,15 +56,21 @@ def train(
     state["normalizer"] = _normalizer(state["normalizer"], texts)
     state["truncation"] = state["padding"] = None
     shell = tokenizers.Tokenizer.from_str(json.dumps(state))
+    own = names.leave_out(texts, copied) if copied else texts
     train_pieces = _train_wordpiece if kind == "WordPiece" else _train_unigram
-    pieces = train_pieces(shell, texts, size=size, min_frequency=min_frequency)
+    pieces = train_pieces(shell, own, size=size, min_frequency=min_frequency)
     assemble = _replaced if replace else _extended
-    used = _count(_load(assemble(state, pieces)), texts)
+    student = _load(assemble(state, pieces))
+    used = _count(student, own)
+    harm: collections.Counter[str] = collections.Counter()
+    changed = names.resplit(copied, teacher=teacher, student=student)
+    for word, parts in changed.items():
+        harm.update(dict.fromkeys(parts, copied[word]))
     # Longest match may never choose a piece that merging made on the way to longer ones.
     kept = {
         piece: score
         for piece, score in pieces.items()
-        if used[piece] >= min_frequency or len(_spelling(piece)) == 1
+        if used[piece] >= max(min_frequency, harm[piece]) or len(_spelling(piece)) == 1
     }
     return _load(assemble(state, kept))
 

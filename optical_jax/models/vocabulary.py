@@ -5,6 +5,7 @@ as the teacher splits them) or replaced, and new embedding rows start near the
 teacher's rows for what the pieces mean.
 """
 
+import collections
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,14 @@ from jaxtyping import Float
 
 from optical_jax.data import tokenize
 from optical_jax.data.sources import Pair
-from optical_jax.models import folder, hf, initialization, subwords, tokenizer_files
+from optical_jax.models import (
+    folder,
+    hf,
+    initialization,
+    names,
+    subwords,
+    tokenizer_files,
+)
 from optical_jax.models.head import HeadConfig
 
 _ROWS = "embeddings.word_embeddings.weight"
@@ -68,10 +76,10 @@ def transplant(
 ) -> Transplant:
     """Make the student's tokenizer and embedding rows from the teacher's and bitext.
 
-    Pieces that the student shares with the teacher under `extend` keep the teacher's
-    row. WordPiece takes the longest piece that fits, so that some of the teacher's own
-    words split otherwise once pieces are added; `names_resplit` in the report is the
-    share of words standing on both sides of a pair that do.
+    WordPiece takes the longest piece that fits, so that words of the teacher's may split
+    otherwise once pieces are added. Under `extend` no pieces are made of words that
+    translations copy, or kept that split these most; `names_resplit` in the report is
+    the share of the copied words that split otherwise all the same.
 
     Args:
         tokenizer: The teacher's.
@@ -81,9 +89,9 @@ def transplant(
         seed: Of the random initialisation.
 
     Returns:
-        The transplant. Its report has `kept` (teacher's rows), `added` (new rows, of
-        which `aligned`, `spelled`, `mean` by their origin), and shares of the target's
-        words before and after.
+        The transplant. Its report has `kept` (the teacher's pieces) and `added`, the
+        number of rows by origin (`initialization.Rows`), and how the target's words
+        split before and after.
     """
     if config.mode == "keep":
         return Transplant(
@@ -93,15 +101,20 @@ def transplant(
         )
     if not pairs:
         raise ValueError("a vocabulary is trained on bitext, got 0 pairs")
+    copied = names.find(pairs)
     student = subwords.train(
         tokenizer,
         [pair.target for pair in pairs],
         size=config.size,
         min_frequency=config.min_frequency,
         replace=config.mode == "replace",
+        # A vocabulary of its own needs pieces for names too.
+        copied=copied if config.mode == "extend" else {},
     )
     rows, report = _rows(tokenizer, student, embeddings, pairs, config, seed=seed)
-    report |= _coverage(tokenizer, student, pairs)
+    report |= _coverage(tokenizer, student, [pair.target for pair in pairs])
+    changed = names.resplit(copied, teacher=tokenizer, student=student)
+    report["names_resplit"] = round(len(changed) / max(len(copied), 1), 4)
     return Transplant(tokenizer=student, embeddings=rows, report=report)
 
 
@@ -114,19 +127,19 @@ def _rows(
     *,
     seed: int,
 ) -> tuple[Float[np.ndarray, "w d"], dict[str, int | float]]:
-    names = student.get_vocab(with_added_tokens=True)
+    ids = student.get_vocab(with_added_tokens=True)
+    known = teacher.get_vocab(with_added_tokens=True)
+    size = 1 + max(ids.values())
     if config.mode == "extend":
-        size = max(len(embeddings), 1 + max(names.values()))
-        rows = np.zeros((size, embeddings.shape[1]), np.float32)
+        # A table may have more rows than the vocabulary has pieces.
+        size = max(size, len(embeddings))
+    rows = np.zeros((size, embeddings.shape[1]), np.float32)
+    if config.mode == "extend":
         rows[: len(embeddings)] = embeddings
-        taken = teacher.get_vocab(with_added_tokens=True)
-    else:
-        taken = {t.content: i for i, t in teacher.get_added_tokens_decoder().items()}
-        rows = np.zeros((1 + max(names.values()), embeddings.shape[1]), np.float32)
-        for name, old in taken.items():
-            rows[names[name]] = embeddings[old]
-    fresh = sorted((i, piece) for piece, i in names.items() if piece not in taken)
-    pieces = [piece for _, piece in fresh]
+    special = {token.content for token in student.get_added_tokens_decoder().values()}
+    for token in special:
+        rows[ids[token]] = embeddings[known[token]]
+    pieces = sorted(ids.keys() - special, key=ids.__getitem__)
     if config.initialization == "alignment":
         made = initialization.from_alignment(
             pieces, teacher=teacher, student=student, embeddings=embeddings, pairs=pairs
@@ -136,35 +149,35 @@ def _rows(
             pieces, teacher=teacher, embeddings=embeddings
         )
     else:
+        if config.mode == "extend":
+            pieces = [piece for piece in pieces if piece not in known]
         made = initialization.from_noise(pieces, embeddings=embeddings, seed=seed)
-    rows[[i for i, _ in fresh]] = made.values
-    kept = len(rows) - len(fresh)
-    return rows, {"kept": kept, "added": len(fresh), **made.counts}
+    rows[[ids[piece] for piece in pieces]] = made.values
+    added = len(ids.keys() - known.keys())
+    origins = collections.Counter(made.origins)
+    origins["teacher"] += len(ids) - len(pieces)
+    return rows, {
+        "kept": len(ids) - added,
+        "added": added,
+        **dict(sorted(origins.items())),
+    }
 
 
 def _coverage(
     teacher: tokenizers.Tokenizer,
     student: tokenizers.Tokenizer,
-    pairs: Sequence[Pair],
+    targets: Sequence[str],
 ) -> dict[str, int | float]:
-    """Return how the target's words split under both tokenizers, and shared words."""
+    """Return how the target's words split under both tokenizers."""
     report = {}
-    targets = [pair.target for pair in pairs]
     for name, tokenizer in (("before", teacher), ("after", student)):
-        encodings = tokenizer.encode_batch(targets, add_special_tokens=False)
+        encodings = tokenizer.encode_batch(list(targets), add_special_tokens=False)
         pieces = sum(len(e.ids) for e in encodings)
         total = sum(len(set(e.word_ids)) for e in encodings)
         unknown = {tokenizer.token_to_id(t) for t in ("[UNK]", "<unk>")}
         lost = sum(i in unknown for e in encodings for i in e.ids)
         report[f"pieces_per_word_{name}"] = round(pieces / max(total, 1), 3)
         report[f"unknown_{name}"] = round(lost / max(pieces, 1), 4)
-    shared: set[str] = set()
-    for pair in pairs:
-        shared |= set(pair.source.split()) & set(pair.target.split())
-    ours = [e.tokens for e in student.encode_batch(sorted(shared))]
-    theirs = [e.tokens for e in teacher.encode_batch(sorted(shared))]
-    changed = sum(a != b for a, b in zip(ours, theirs, strict=True))
-    report["names_resplit"] = round(changed / max(len(shared), 1), 4)
     return report
 
 

@@ -11,7 +11,7 @@ SWAHILI = ["kitabu kile ni kizuri sana", "habari za asubuhi dunia"] * 5
 
 
 def train(texts: list[str], **options: object) -> subwords.tokenizers.Tokenizer:
-    defaults = {"size": 100, "min_frequency": 2, "replace": False}
+    defaults = {"size": 100, "min_frequency": 2, "replace": False, "copied": {}}
     return subwords.train(tiny.wordpiece(), texts, **{**defaults, **options})
 
 
@@ -40,7 +40,12 @@ def test_cased_teacher_keeps_everything() -> None:
         lowercase=False, strip_accents=False
     )
     tokenizer = subwords.train(
-        teacher, SWAHILI + ["São"] * 2, size=90, min_frequency=2, replace=False
+        teacher,
+        SWAHILI + ["São"] * 2,
+        size=90,
+        min_frequency=2,
+        replace=False,
+        copied={},
     )
     assert pieces(tokenizer, unicodedata.normalize("NFD", "São")) == ["São"]
 
@@ -63,7 +68,7 @@ def test_rare_words_are_not_learnt() -> None:
 def test_unigram(replace: bool) -> None:
     teacher = tiny.unigram()
     tokenizer = subwords.train(
-        teacher, SWAHILI, size=60, min_frequency=2, replace=replace
+        teacher, SWAHILI, size=60, min_frequency=2, replace=replace, copied={}
     )
     vocab = tokenizer.get_vocab()
     assert vocab["<pad>"] == 1

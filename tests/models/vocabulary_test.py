@@ -57,8 +57,11 @@ def test_keep_changes_nothing(pairs: list[Pair], rows: np.ndarray) -> None:
     assert made.report == {"kept": len(rows), "added": 0}
 
 
-def test_extend_keeps_every_id_and_row(pairs: list[Pair], rows: np.ndarray) -> None:
-    made = make(pairs, rows)
+@pytest.mark.parametrize("initialization", ["spelling", "random"])
+def test_extend_keeps_every_id_and_row(
+    pairs: list[Pair], rows: np.ndarray, initialization: str
+) -> None:
+    made = make(pairs, rows, initialization=initialization)
     old, new = tiny.wordpiece().get_vocab(), made.tokenizer.get_vocab()
     assert new.items() >= old.items()
     np.testing.assert_array_equal(made.embeddings[: len(rows)], rows)
@@ -76,7 +79,39 @@ def test_aligned_rows_are_those_of_the_translation(
     for english, foreign in FOREIGN.items():
         close = rows @ row(made, foreign) / np.linalg.norm(rows, axis=1)
         assert np.argmax(close) == ids[english]
-    assert made.report["aligned"] >= len(FOREIGN)
+    assert made.report["aligned"] == len(FOREIGN)
+
+
+def test_false_friends_move_and_names_stay(rows: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    # "book" is a word of both languages, with another meaning.
+    friends = {"the": "book", "who": "nani", "habari": "habari"}
+    made_pairs = []
+    for _ in range(300):
+        source = list(rng.choice(list(friends), size=3))
+        target = [friends[word] for word in source]
+        made_pairs.append(Pair(" ".join(source), " ".join(target)))
+    made = make(made_pairs, rows)
+    ids = tiny.wordpiece().get_vocab()
+    close = rows @ row(made, "book") / np.linalg.norm(rows, axis=1)
+    assert np.argmax(close) == ids["the"]
+    np.testing.assert_array_equal(row(made, "habari"), rows[ids["habari"]])
+    np.testing.assert_array_equal(row(made, "word"), rows[ids["word"]])
+    assert made.report["realigned"] == 1
+
+
+def test_copied_words_go_on_splitting_as_the_teacher_splits_them(
+    pairs: list[Pair], rows: np.ndarray
+) -> None:
+    named = pairs + [Pair("the dunkirk book", "kile dunkirk kitabu")] * 20
+    made = make(named, rows)
+    text = "dunkirk"
+    theirs = tiny.wordpiece().encode(text).tokens
+    assert len(theirs) == 9
+    assert made.tokenizer.encode(text).tokens == theirs
+    assert made.report["names_resplit"] == 0
+    replaced = make(named, rows, mode="replace")
+    assert replaced.tokenizer.encode(text).tokens == ["[CLS]", "dunkirk", "[SEP]"]
 
 
 def test_spelled_rows_are_the_mean_of_their_letters(
@@ -85,7 +120,8 @@ def test_spelled_rows_are_the_mean_of_their_letters(
     made = make(pairs, rows, initialization="spelling")
     spelled = tiny.wordpiece().encode("kitabu", add_special_tokens=False).ids
     np.testing.assert_allclose(row(made, "kitabu"), rows[spelled].mean(0), rtol=1e-5)
-    assert made.report["aligned"] == 0
+    assert "aligned" not in made.report
+    assert made.report["spelled"] + made.report["mean"] == made.report["added"]
 
 
 def test_random_rows_depend_on_the_seed_alone(
