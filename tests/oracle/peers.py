@@ -24,6 +24,12 @@ from pylate import models
 from tests.oracle import compare
 
 
+_COMMAND = (
+    "python -m tests.oracle.cases CASES [ENCODER_FOLDER]; "
+    "python -m tests.oracle.peers CASES RESULT.json"
+)
+
+
 def measure(case: Path) -> dict[str, float]:
     """Differences of queries and documents for one folder."""
     model = models.ColBERT(str(case), device="cpu")
@@ -58,11 +64,14 @@ def main() -> int:
     found = rows(root)
     versions = ("pylate", "sentence-transformers", "transformers", "torch")
     commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        ["git", "describe", "--always", "--abbrev=40", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     record = {
         "name": "peers",
-        "command": "make test-peers",
+        "command": _COMMAND,
         "config": {v: importlib.metadata.version(v) for v in versions}
         | {"tolerance": compare.TOLERANCE},
         "commit": commit.stdout.strip(),
