@@ -23,7 +23,6 @@ from pylate import models
 
 from tests.oracle import compare
 
-
 _COMMAND = (
     "python -m tests.oracle.cases CASES [ENCODER_FOLDER]; "
     "python -m tests.oracle.peers CASES RESULT.json"
