@@ -11,6 +11,12 @@ from tests.models import tiny
 from tests.retrieval import world
 
 
+@pytest.fixture(autouse=True)
+def _no_compilation_cache(monkeypatch):
+    """The setting is the process's and would outlive the test."""
+    monkeypatch.setattr(command, "cache_compilations", lambda cache: None)
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """A collection, a teacher and a student of the same width, and one of another."""

@@ -6,9 +6,15 @@ import rich.console
 from optical_jax import search
 from optical_jax.data import collection as collection_lib
 from optical_jax.models import folder
-from optical_jax.retrieval import index
+from optical_jax.retrieval import command, index
 from tests.models import tiny
 from tests.retrieval import world
+
+
+@pytest.fixture(autouse=True)
+def _no_compilation_cache(monkeypatch):
+    """The setting is the process's and would outlive the test."""
+    monkeypatch.setattr(command, "cache_compilations", lambda cache: None)
 
 
 def answers(head, tmp_path, text="habari book", **options):

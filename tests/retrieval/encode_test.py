@@ -32,7 +32,7 @@ def test_queries_are_expanded(colbert):
 
 def test_a_single_vector_head_gives_one_vector_a_text():
     model = tiny.make(tiny.POOLED)
-    found = encode.encode_documents(model, tiny.TEXTS, batch_size=4)
+    found = encode.encode_documents(model, tiny.TEXTS, batch_size=11)
     expected = tiny.vectors(model, model.text.documents(tiny.TEXTS))
     np.testing.assert_allclose(found.vectors, np.concatenate(expected), atol=1e-5)
     assert (found.lengths == 1).all()
