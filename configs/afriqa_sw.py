@@ -34,7 +34,7 @@ def get_config() -> Config:
     return Config(
         name="afriqa_sw",
         workdir="work/afriqa_sw",
-        steps=3200,
+        steps=3000,
         teacher=TeacherConfig(
             path="sentence-transformers/all-MiniLM-L6-v2",
             head=HeadConfig(query_length=64, document_length=256),

@@ -127,10 +127,13 @@ class _Loop:
         meter = _Meter()
         for step in range(first + 1, last + 1):
             batch = next(self._made.batches)
-            self._announce(batch)
+            new = self._announce(batch)
             placed = sharding.to_global(batch, self._mesh)
             state, metrics = train_step(state, teacher_params, placed, key)
-            meter.add(batch)
+            if new:  # the rates leave compilation out
+                meter.skip(metrics)
+            else:
+                meter.add(batch)
             self._shown.step(step)
             evaluated = step % config.eval_every == 0 or step == last
             saved = step % config.save_every == 0 or evaluated
@@ -149,13 +152,16 @@ class _Loop:
         self._checkpoints.wait()
         return self._measures
 
-    def _announce(self, batch: Any) -> None:  # noqa: ANN401
+    def _announce(self, batch: Any) -> bool:  # noqa: ANN401
+        """Tell whether the batch has a new shape, and say that it is compiled."""
         shape = tuple(x.shape for x in jax.tree.leaves(batch))
-        if shape not in self._shapes:
-            self._shapes.add(shape)
-            lengths = {name: v["mask"].shape[-1] for name, v in batch.items()}
-            text = ", ".join(f"{name} {n}" for name, n in lengths.items())
-            self._shown.say(f"compiling the step for lengths {text}")
+        if shape in self._shapes:
+            return False
+        self._shapes.add(shape)
+        lengths = {name: v["mask"].shape[-1] for name, v in batch.items()}
+        text = ", ".join(f"{name} {n}" for name, n in lengths.items())
+        self._shown.say(f"compiling the step for lengths {text}")
+        return True
 
     def _evaluate(self, step: int, state: TrainState) -> dict[str, float]:
         self._measures = self._made.held_out.measure(self._made.student, state.params)
@@ -166,10 +172,10 @@ class _Loop:
 
 
 class _Meter:
-    """Pairs and real tokens a second since it was made."""
+    """Pairs and real tokens a second since it was made, skipped steps left out."""
 
     def __init__(self) -> None:
-        self._began = time.perf_counter()
+        self._began = self._last = time.perf_counter()
         self._pairs = self._tokens = 0
 
     def add(self, batch: Any) -> None:  # noqa: ANN401
@@ -177,9 +183,19 @@ class _Meter:
         masks = [values["mask"] for values in batch.values()]
         self._pairs += len(masks[0]) * jax.process_count()
         self._tokens += sum(int(np.sum(m)) for m in masks) * jax.process_count()
+        self._last = time.perf_counter()
+
+    def skip(self, metrics: Any) -> None:  # noqa: ANN401
+        """Wait for a step and leave the time since the last one out."""
+        jax.block_until_ready(metrics)
+        now = time.perf_counter()
+        self._began += now - self._last
+        self._last = now
 
     def rates(self) -> dict[str, float]:
-        """Return pairs_per_second and tokens_per_second."""
+        """Return pairs_per_second and tokens_per_second; nothing without a pair."""
+        if not self._pairs:
+            return {}
         seconds = max(time.perf_counter() - self._began, 1e-9)
         return {
             "pairs_per_second": self._pairs / seconds,

@@ -9,7 +9,7 @@ without tying the order of the whole epoch to length.
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import grain
 import jax
@@ -20,6 +20,7 @@ from optical_jax.data import teacher_vectors, tokenize
 Batch = dict[str, dict[str, np.ndarray]]
 
 
+@runtime_checkable
 class Examples(Protocol):
     """Random access to the texts of examples."""
 

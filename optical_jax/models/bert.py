@@ -12,6 +12,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 _ACTIVATIONS = {
@@ -61,7 +62,7 @@ class BertConfig:
 
 
 def _linear(
-    n_in: int, n_out: int, axes: tuple[str, str], dtype: jnp.dtype, rngs: nnx.Rngs
+    n_in: int, n_out: int, axes: tuple[str, str], dtype: DTypeLike, rngs: nnx.Rngs
 ) -> nnx.Linear:
     return nnx.Linear(
         n_in,
@@ -74,7 +75,7 @@ def _linear(
     )
 
 
-def _layer_norm(config: BertConfig, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.LayerNorm:
+def _layer_norm(config: BertConfig, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.LayerNorm:
     return nnx.LayerNorm(
         config.hidden_size,
         epsilon=config.layer_norm_eps,
@@ -88,7 +89,7 @@ def _layer_norm(config: BertConfig, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.Lay
 
 
 def _embed(
-    rows: int, width: int, axis: str | None, dtype: jnp.dtype, rngs: nnx.Rngs
+    rows: int, width: int, axis: str | None, dtype: DTypeLike, rngs: nnx.Rngs
 ) -> nnx.Embed:
     return nnx.Embed(
         rows,
@@ -103,7 +104,7 @@ def _embed(
 class Embeddings(nnx.Module):
     """Sum of word, position and token-type embeddings, normalised."""
 
-    def __init__(self, config: BertConfig, *, dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(self, config: BertConfig, *, dtype: DTypeLike, rngs: nnx.Rngs):
         width = config.hidden_size
         self.config = config
         self.word = _embed(config.vocab_size, width, "vocab", dtype, rngs)
@@ -129,7 +130,7 @@ class Layer(nnx.Module):
     """Self-attention and feed-forward, each with residual and post-norm."""
 
     def __init__(
-        self, config: BertConfig, *, dropout: float, dtype: jnp.dtype, rngs: nnx.Rngs
+        self, config: BertConfig, *, dropout: float, dtype: DTypeLike, rngs: nnx.Rngs
     ):
         width, mlp = config.hidden_size, config.intermediate_size
         self.num_heads = config.num_attention_heads
@@ -182,7 +183,7 @@ class Bert(nnx.Module):
         config: BertConfig,
         *,
         dropout: float = 0.0,
-        dtype: jnp.dtype = jnp.float32,
+        dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
         """Build the layers; parameters are float32, dtype is that of the computation.

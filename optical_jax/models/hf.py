@@ -16,7 +16,8 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
-from optical_jax.models import bert
+from optical_jax.models import bert, retriever
+from optical_jax.models.head import HeadConfig
 
 _EMBEDDINGS = {
     "embeddings.word_embeddings.weight": ("embeddings", "word", "embedding"),
@@ -133,10 +134,8 @@ def read_params(folder: Path, config: bert.BertConfig) -> nnx.State:
         FileNotFoundError: if there are no safetensors (a `.bin` alone is refused).
         ValueError: naming every missing, unexpected and misshapen tensor at once.
     """
-    abstract = nnx.state(
-        nnx.eval_shape(lambda: bert.Bert(config, rngs=nnx.Rngs(0))), nnx.Param
-    )
-    flat = dict(nnx.to_flat_state(abstract))
+    abstract = retriever.abstract_params(config, HeadConfig())
+    flat = dict(nnx.to_flat_state(abstract["encoder"]))
     table = key_table(config)
     values, problems = {}, []
     for raw, tensor in _tensors(folder):

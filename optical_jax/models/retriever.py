@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from optical_jax.data import tokenize
@@ -28,7 +29,7 @@ class RetrievalModel(nnx.Module):
         head: HeadConfig,
         *,
         dropout: float = 0.0,
-        dtype: jnp.dtype = jnp.float32,
+        dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
         self.head = head
@@ -122,8 +123,9 @@ def graphdef(
     )
 
 
+@functools.lru_cache(maxsize=32)
 def abstract_params(encoder: bert.BertConfig, head: HeadConfig) -> nnx.State:
-    """Return shapes, dtypes and logical axes of every parameter."""
+    """Return shapes, dtypes and logical axes of every parameter; not to be changed."""
     return nnx.state(
         nnx.eval_shape(lambda: RetrievalModel(encoder, head, rngs=nnx.Rngs(0))),
         nnx.Param,

@@ -1,6 +1,6 @@
 """What an objective sees of a batch: token vectors, and how it asks for them."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Array, Bool, Float
 
@@ -17,6 +17,7 @@ class TokenBatch(NamedTuple):
     scored: Bool[Array, "b t"]
 
 
+@runtime_checkable
 class Encode(Protocol):
     """Encode fields of the batch at hand with the model that is trained or its teacher."""
 

@@ -95,7 +95,7 @@ def _scaling(
     def ratio(mass: Array, sums: Array) -> Array:
         return jnp.where(mass > 0, mass / jnp.where(sums > 0, sums, 1.0), 0.0)
 
-    def body(_: int, v: Array) -> Array:
+    def body(_: Array | int, v: Array) -> Array:
         return ratio(b, ratio(a, kernel @ v) @ kernel)
 
     v = jax.lax.fori_loop(0, iterations, body, jnp.where(b > 0, 1.0, 0.0))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grain
+import jax
 from flax import nnx
 from orbax.checkpoint import v1 as ocp
 
@@ -122,12 +123,17 @@ class Checkpoints:
         return TrainState(optimizer["step"], found["params"], optimizer["state"])
 
     def restore_params(self, step: int, abstract: nnx.State) -> nnx.State:
-        """Load only the parameters of a step, whatever mesh they were saved from.
+        """Load only the parameters of a step onto one device, whatever mesh saved them.
 
         Raises:
             ValueError: if the checkpoint is truncated or of other shapes.
         """
-        return self._load(step, {"params": abstract})["params"]
+        place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        placed = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+            abstract,
+        )
+        return self._load(step, {"params": placed})["params"]
 
     def _load(self, step: int, wanted: dict[str, Any]) -> dict[str, Any]:
         try:

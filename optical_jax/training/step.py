@@ -31,10 +31,13 @@ _LOSSES = {
 )
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """Everything that training changes; the frozen teacher is no part of it."""
+    """Everything that training changes; the frozen teacher is no part of it.
 
-    step: jax.Array
-    params: nnx.State
+    Leaves are arrays, or their shapes or shardings: all three travel in this form.
+    """
+
+    step: Any
+    params: Any
     opt_state: Any
 
 

@@ -1,0 +1,162 @@
+import collections
+
+import jax
+import numpy as np
+import pytest
+
+from optical_jax.data import pipeline, teacher_vectors, triples
+from tests.models import tiny
+
+
+class _Texts:
+    """Pair i is i + 1 words long on one side, and says its number on the other."""
+
+    def read(self, indices):
+        return [
+            {"target": [f"{'who ' * (int(i) % 7)}x{i}"], "source": [f"x{i}"]}
+            for i in indices
+        ]
+
+
+def _batches(groups=None, fields=None, **settings):
+    model = tiny.make(tiny.TOKENWISE)
+    fields = fields or {
+        name: pipeline.Field(text=model.text, kind="query")
+        for name in ("target", "source")
+    }
+    base = {"batch_size": 8, "window": 4, "buckets": (8, 12, 16), "seed": 0}
+    groups = groups or [(np.arange(64), 1.0)]
+    return pipeline.batches(
+        _Texts(), groups=groups, fields=fields, **{**base, **settings}
+    )
+
+
+def _numbers(batch):
+    text = tiny.make(tiny.TOKENWISE).text
+    rows = zip(batch["source"]["ids"], batch["source"]["mask"], strict=True)
+    words = [
+        "".join(text.tokens(ids[mask])[1:-1]).replace("##", "") for ids, mask in rows
+    ]
+    return [int(word[1:]) for word in words]
+
+
+def test_an_epoch_sees_every_example_once_and_epochs_differ():
+    stream = _batches()
+    epochs = [[n for _ in range(8) for n in _numbers(next(stream))] for _ in range(2)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(64))
+    assert epochs[0] != epochs[1]
+
+
+def test_order_depends_on_the_seed_alone():
+    first, again, other = _batches(), _batches(), _batches(seed=1)
+    for _ in range(3):
+        a, b, c = next(first), next(again), next(other)
+        jax.tree.map(np.testing.assert_array_equal, a, b)
+    assert _numbers(a) != _numbers(c)
+
+
+def test_a_restored_iterator_goes_on_where_it_was():
+    stream = _batches()
+    for _ in range(5):
+        next(stream)
+    state = stream.get_state()
+    rest = [_numbers(next(stream)) for _ in range(6)]
+    restored = _batches()
+    restored.set_state(state)
+    assert [_numbers(next(restored)) for _ in range(6)] == rest
+
+
+def test_batches_are_of_like_length_and_few_shapes():
+    stream = _batches(window=8)
+    shapes, padding = collections.Counter(), []
+    for _ in range(16):
+        batch = next(stream)
+        shapes[batch["target"]["ids"].shape, batch["source"]["ids"].shape] += 1
+        padding.append(1 - batch["target"]["mask"].mean())
+    assert len(shapes) <= 3
+    assert all(a == b for a, b in shapes)
+    assert np.mean(padding) < 0.35
+
+
+def test_sources_are_mixed_by_size_times_weight():
+    groups = [(np.arange(0, 32), 3.0), (np.arange(32, 64), 1.0)]
+    stream = _batches(groups)
+    numbers = [n for _ in range(16) for n in _numbers(next(stream))]
+    assert np.mean(np.array(numbers) < 32) == pytest.approx(0.75, abs=0.02)
+
+
+def test_every_host_gets_its_rows_of_the_same_batches(monkeypatch):
+    whole = [_numbers(next(stream)) for stream in [_batches()] for _ in range(3)]
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    parts = []
+    for host in range(2):
+        monkeypatch.setattr(jax, "process_index", lambda host=host: host)
+        stream = _batches()
+        parts.append([_numbers(next(stream)) for _ in range(3)])
+    for rows, first, second in zip(whole, *parts, strict=True):
+        assert rows[0::2] == first
+        assert rows[1::2] == second
+    with pytest.raises(ValueError, match=r"divisible by 2 hosts, got 7"):
+        _batches(batch_size=7)
+
+
+def test_no_example_is_an_error():
+    with pytest.raises(ValueError, match=r"there are no examples to train on"):
+        _batches([(np.arange(0), 1.0)])
+
+
+def test_cached_vectors_are_the_teachers(tmp_path):
+    model = tiny.make(tiny.TOKENWISE)
+    texts = [row["source"][0] for row in _Texts().read(np.arange(64))]
+    cached = teacher_vectors.compute(model, texts, cache_dir=tmp_path)
+    fields = {
+        "target": pipeline.Field(text=model.text, kind="query"),
+        "source": pipeline.Field(text=model.text, kind="query", cached=cached),
+    }
+    with_cache, live = next(_batches(fields=fields)), next(_batches())
+    assert "ids" not in with_cache["source"]
+    # Lengths differ only in padding: which pairs are in the batch may not.
+    np.testing.assert_array_equal(
+        with_cache["target"]["ids"], live["target"]["ids"][:, :12]
+    )
+    expected = model.vectors(
+        model.params, live["source"]["ids"], live["source"]["mask"]
+    )
+    n = expected.shape[1]
+    mask = live["source"]["mask"]
+    found = with_cache["source"]["vectors"][:, :n].astype(np.float32)
+    np.testing.assert_allclose(found[mask], np.asarray(expected)[mask], atol=1e-3)
+
+
+def test_triples_keep_a_query_and_its_documents_together():
+    model = tiny.make(tiny.COLBERT)
+    rows = [
+        {"query": f"q{i}", "positive": f"p{i}", "negatives": [f"a{i}", f"b{i}"]}
+        for i in range(16)
+    ]
+    fields = {
+        "query": pipeline.Field(text=model.text, kind="query"),
+        "document": pipeline.Field(text=model.text, kind="document"),
+    }
+    stream = pipeline.batches(
+        triples.TripleExamples(rows, negatives=2),
+        groups=[(np.arange(16), 1.0)],
+        fields=fields,
+        batch_size=4,
+        window=2,
+        buckets=(24,),
+        seed=0,
+    )
+    batch = next(stream)
+    assert batch["query"]["ids"].shape == (4, 16)
+    assert batch["document"]["ids"].shape == (4, 3, 24)
+    name = lambda ids: "".join(model.text.tokens(ids)[2:5]).replace("##", "")
+    for query, documents in zip(
+        batch["query"]["ids"], batch["document"]["ids"], strict=True
+    ):
+        number = name(query)[1:].split("[")[0]
+        assert [name(d).split("[")[0] for d in documents] == [
+            f"p{number}",
+            f"a{number}",
+            f"b{number}",
+        ]

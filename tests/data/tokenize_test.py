@@ -1,0 +1,72 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from optical_jax.data import tokenize
+from optical_jax.models.head import HeadConfig
+from tests.models import tiny
+
+
+def _encoder(**fields):
+    return tokenize.TextEncoder(
+        tiny.wordpiece(), dataclasses.replace(tiny.COLBERT, **fields)
+    )
+
+
+def test_query_has_marker_after_the_first_token_and_is_expanded():
+    (row,) = _encoder().queries(["habari dunia"])
+    tokens = _encoder().tokens(row.ids)
+    assert tokens[:5] == ["[CLS]", "[Q] ", "habari", "dunia", "[SEP]"]
+    assert tokens[5:] == ["[MASK]"] * 11
+    assert row.attended.tolist() == [True] * 5 + [False] * 11
+    assert row.scored.all()
+    (attending,) = _encoder(attend_to_expansion=True).queries(["habari dunia"])
+    assert attending.attended.all()
+
+
+def test_document_keeps_punctuation_but_does_not_score_it():
+    (row,) = _encoder().documents(["who, habari!"])
+    tokens = _encoder().tokens(row.ids)
+    assert tokens == ["[CLS]", "[D] ", "who", ",", "habari", "!", "[SEP]"]
+    assert row.attended.all()
+    assert [t for t, s in zip(tokens, row.scored, strict=True) if not s] == [",", "!"]
+
+
+@pytest.mark.parametrize("marker", ["[D] ", None])
+def test_long_texts_are_cut_and_keep_marker_and_end(marker):
+    encoder = _encoder(document_marker=marker)
+    (row,) = encoder.documents(["word " * 60])
+    tokens = encoder.tokens(row.ids)
+    assert len(tokens) == 24
+    assert (tokens[0], tokens[-1]) == ("[CLS]", "[SEP]")
+    assert ("[D] " in tokens) == (marker is not None)
+    assert tokens.count("word") == (21 if marker else 22)
+
+
+def test_empty_text_is_only_its_frame():
+    head = HeadConfig(query_length=16)
+    (row,) = tokenize.TextEncoder(tiny.wordpiece(), head).queries([""])
+    assert len(row.ids) == 2
+
+
+def test_pad_stacks_and_masks():
+    encoder = _encoder()
+    batch = tokenize.pad(
+        encoder.documents(["who", "habari dunia!"]), 10, pad_id=encoder.pad_id
+    )
+    assert batch["ids"].shape == (2, 10)
+    assert batch["mask"].sum(1).tolist() == [4, 6]
+    assert batch["scored"].sum(1).tolist() == [4, 5]
+    assert (batch["ids"][~batch["mask"]] == encoder.pad_id).all()
+    assert batch["ids"].dtype == np.int32
+    with pytest.raises(ValueError, match=r"length must be at least 6 tokens, got 5"):
+        tokenize.pad(encoder.documents(["habari dunia!"]), 5, pad_id=0)
+
+
+def test_a_marker_outside_the_vocabulary_is_named():
+    tokenizer = tiny.wordpiece(markers=False)
+    with pytest.raises(
+        ValueError, match=r"head\.query_marker needs the token '\[Q\] '"
+    ):
+        tokenize.TextEncoder(tokenizer, tiny.COLBERT)

@@ -1,0 +1,265 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from optical_jax import config as config_lib
+from optical_jax import train
+from optical_jax.config import DataConfig, MeshConfig, OptimizerConfig, StudentConfig
+from optical_jax.models import folder
+from optical_jax.objectives.contrastive import ContrastiveConfig
+from optical_jax.training import checkpoint, workdir
+from tests.models import tiny
+from tests.training import tiny_run
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    path = tmp_path_factory.mktemp("inputs")
+    tiny_run.write_inputs(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def straight(root, tmp_path_factory):
+    """Six steps without a break, on 8 x data."""
+    config = tiny_run.config(root, tmp_path_factory.mktemp("straight") / "run")
+    train.run(config)
+    return config
+
+
+def _losses(run):
+    lines = Path(run, "metrics.jsonl").read_text().splitlines()
+    return {r["step"]: r["loss"] for r in map(json.loads, lines) if "loss" in r}
+
+
+def _params(run, step):
+    student = workdir.load_student(run, step=step)
+    return {p: np.asarray(v[...]) for p, v in nnx.to_flat_state(student.params)}
+
+
+def _largest_difference(a, b):
+    return max(float(np.abs(a[path] - b[path]).max()) for path in a)
+
+
+def test_training_lowers_the_loss_and_leaves_a_whole_folder(straight):
+    losses = _losses(straight.workdir)
+    assert list(losses) == [1, 2, 3, 4, 5, 6]
+    assert losses[6] < losses[1]
+    run = Path(straight.workdir)
+    assert config_lib.from_json((run / "config.json").read_text()) == straight
+    assert list((run / "tensorboard").iterdir())
+    moved = (
+        _params(run, 6),
+        {
+            p: np.asarray(v[...])
+            for p, v in nnx.to_flat_state(folder.load(run / "student").params)
+        },
+    )
+    assert _largest_difference(*moved) > 1e-3
+
+
+@pytest.mark.parametrize("axes", [(2, 4, 1), (2, 2, 2)])
+def test_every_mesh_gives_the_same_losses(root, straight, tmp_path, axes):
+    mesh = MeshConfig(data=axes[0], fsdp=axes[1], tensor=axes[2])
+    config = tiny_run.config(root, tmp_path / "run", mesh=mesh, stop_after=3)
+    train.run(config)
+    expected = _losses(straight.workdir)
+    for step, loss in _losses(config.workdir).items():
+        assert loss == pytest.approx(expected[step], abs=1e-5)
+    # Saved there, resumed here: the other mesh shape goes on as if nothing happened.
+    moved = dataclasses.replace(config, mesh=MeshConfig(data=8), stop_after=0)
+    train.run(moved)
+    assert _losses(moved.workdir) == pytest.approx(expected, abs=1e-4)
+    difference = _largest_difference(
+        _params(moved.workdir, 6), _params(straight.workdir, 6)
+    )
+    assert difference < 1e-4
+
+
+def test_an_interrupted_run_ends_bit_identical(root, straight, tmp_path):
+    config = tiny_run.config(root, tmp_path / "run", stop_after=3)
+    train.run(config)
+    train.run(dataclasses.replace(config, stop_after=0))
+    resumed, whole = _params(config.workdir, 6), _params(straight.workdir, 6)
+    assert all(np.array_equal(resumed[path], whole[path]) for path in whole)
+    assert _losses(config.workdir) == _losses(straight.workdir)
+
+
+def test_kill_minus_nine_then_the_same_command_ends_bit_identical(
+    root, straight, tmp_path
+):
+    config = tiny_run.config(root, tmp_path / "run")
+    preset = tmp_path / "preset.py"
+    preset.write_text(
+        "from pathlib import Path\nfrom tests.training import tiny_run\n"
+        f"get_config = lambda: tiny_run.config(Path({str(root)!r}), "
+        f"Path({config.workdir!r}))\n"
+    )
+    code = (
+        "import jax; jax.config.update('jax_num_cpu_devices', 8)\n"
+        "from optical_jax import train; train.main()"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, "--config", str(preset)]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        first = Path(config.workdir, "checkpoints", "3", "_CHECKPOINT_METADATA")
+        deadline = time.monotonic() + 240
+        while not first.exists() and process.poll() is None:
+            assert time.monotonic() < deadline, "no checkpoint in time"
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, process.stderr.read()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "resumed from step 3" in done.stdout
+    resumed, whole = _params(config.workdir, 6), _params(straight.workdir, 6)
+    assert all(np.array_equal(resumed[path], whole[path]) for path in whole)
+
+
+def test_gradients_of_parts_add_up_to_those_of_the_batch(root, straight, tmp_path):
+    config = tiny_run.config(
+        root,
+        tmp_path / "run",
+        stop_after=3,
+        optimizer=dataclasses.replace(straight.optimizer, accumulation=2),
+    )
+    train.run(config)
+    expected = _losses(straight.workdir)
+    for step, loss in _losses(config.workdir).items():
+        assert loss == pytest.approx(expected[step], abs=1e-5)
+
+
+def test_cached_teacher_vectors_change_no_loss(root, straight, tmp_path):
+    config = tiny_run.config(
+        root,
+        tmp_path / "run",
+        stop_after=2,
+        data=tiny_run.data(root, cache_teacher=False),
+    )
+    train.run(config)
+    expected = _losses(straight.workdir)
+    for step, loss in _losses(config.workdir).items():
+        # The cache holds float16.
+        assert loss == pytest.approx(expected[step], abs=1e-3)
+
+
+def test_frozen_parameters_stay_and_bfloat16_and_dropout_run(root, tmp_path):
+    config = tiny_run.config(
+        root,
+        tmp_path / "run",
+        steps=2,
+        dtype="bfloat16",
+        student=StudentConfig(freeze=("embeddings/word",), dropout=0.1),
+    )
+    train.run(config)
+    before, after = (
+        _params(config.workdir, 2),
+        folder.load(Path(config.workdir, "student")),
+    )
+    after = {p: np.asarray(v[...]) for p, v in nnx.to_flat_state(after.params)}
+    same = {path: np.array_equal(before[path], after[path]) for path in after}
+    assert same["encoder", "embeddings", "word", "embedding"]
+    assert not same["encoder", "layers", 0, "query", "kernel"]
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
+    root, tmp_path
+):
+    config = tiny_run.config(
+        root,
+        tmp_path / "run",
+        optimizer=OptimizerConfig(
+            learning_rate=1e30, warmup_steps=0, clip_norm=0.0, schedule="constant"
+        ),
+    )
+    with pytest.raises(FloatingPointError, match=r"step \d: .*loss.* is not a number"):
+        train.run(config)
+    good = tiny_run.config(root, tmp_path / "good", stop_after=3)
+    train.run(good)
+    with checkpoint.Checkpoints(tmp_path / "run", keep=2, read_only=True) as found:
+        assert found.latest is None
+
+
+def test_a_checkpoint_of_another_config_is_refused(root, straight):
+    other = dataclasses.replace(straight, seed=1)
+    with pytest.raises(ValueError, match=r"another config \(seed: 0 -> 1\)"):
+        train.run(other)
+
+
+def test_a_truncated_checkpoint_is_named(root, straight, tmp_path):
+    config = tiny_run.config(root, tmp_path / "run", stop_after=3)
+    train.run(config)
+    saved = tmp_path / "run" / "checkpoints" / "3" / "params"
+    for file in saved.rglob("*"):
+        if file.is_file() and file.stat().st_size > 500:
+            os.truncate(file, file.stat().st_size // 2)
+    with pytest.raises(ValueError, match=r"checkpoints/3 is damaged"):
+        train.run(dataclasses.replace(config, stop_after=0))
+
+
+def test_a_contrastive_teacher_learns_its_triples(tmp_path):
+    folder.save(tiny.make(tiny.COLBERT), tmp_path / "encoder")
+    words = ["habari", "dunia", "book", "the", "who", "word", "kitabu", "nani"]
+    with (tmp_path / "triples.jsonl").open("w") as lines:
+        for i in range(64):
+            word = words[i % 8]
+            others = [w for w in words if w != word]
+            row = {
+                "query": f"{word} {i}",
+                "positive": f"{word} {word} {i % 5} x{i}",
+                "negatives": [others[i % 7], others[(i + 1) % 7]],
+            }
+            lines.write(json.dumps(row) + "\n")
+    config = config_lib.Config(
+        name="teacher",
+        workdir=str(tmp_path / "run"),
+        steps=10,
+        student=StudentConfig(path=str(tmp_path / "encoder")),
+        data=DataConfig(
+            triples=str(tmp_path / "triples.jsonl"),
+            batch_size=16,
+            window=2,
+            buckets=(24,),
+            validation_fraction=0.1,
+        ),
+        objective=ContrastiveConfig(),
+        optimizer=OptimizerConfig(learning_rate=5e-3, warmup_steps=2),
+        mesh=MeshConfig(data=4, fsdp=2),
+        log_every=1,
+        eval_every=10,
+        save_every=10,
+    )
+    train.run(config)
+    losses = _losses(config.workdir)
+    assert losses[10] < 0.8 * losses[1]
+    assert workdir.load_student(config.workdir).head == dataclasses.replace(
+        tiny.COLBERT, skiplist=tiny.COLBERT.skiplist[:-1]
+    )
+
+
+def test_bad_input_stops_before_any_work(root, tmp_path):
+    missing = tiny_run.config(root, tmp_path / "a", teacher=config_lib.TeacherConfig())
+    with pytest.raises(ValueError, match=r"teacher\.path must name"):
+        train.run(missing)
+    nothing = tiny_run.config(
+        root, tmp_path / "b", data=tiny_run.data(root, sources=())
+    )
+    with pytest.raises(ValueError, match=r"at least one; got"):
+        train.run(nothing)
+    odd = tiny_run.config(root, tmp_path / "c", data=tiny_run.data(root, batch_size=12))
+    with pytest.raises(
+        ValueError, match=r"data\.batch_size must be divisible .* got 12"
+    ):
+        train.run(odd)
+    assert jax.device_count() == 8

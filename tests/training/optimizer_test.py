@@ -1,0 +1,71 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from optical_jax.config import OptimizerConfig
+from optical_jax.training import optimizer
+from tests.models import tiny
+
+
+def test_schedule_warms_up_and_ends_at_zero():
+    config = OptimizerConfig(learning_rate=1.0, warmup_steps=4)
+    rate = optimizer.schedule(config, steps=20)
+    assert [float(rate(i)) for i in range(5)] == pytest.approx(
+        [0.2, 0.4, 0.6, 0.8, 1.0]
+    )
+    assert float(rate(12)) == pytest.approx(0.5)
+    assert float(rate(20)) == pytest.approx(0.0, abs=1e-7)
+
+
+def test_frozen_parameters_stay_and_cost_no_state():
+    params = tiny.make(tiny.TOKENWISE).params
+    tx = optimizer.make(
+        OptimizerConfig(warmup_steps=0),
+        params,
+        steps=5,
+        freeze=("embeddings/", "layers/0"),
+    )
+    state = tx.init(params)
+    grads = jax.tree.map(jnp.ones_like, params)
+    updates, _ = tx.update(grads, state, params)
+    moved = optax.apply_updates(params, updates)
+    same = lambda *path: np.array_equal(_at(moved, path), _at(params, path))
+    assert same("embeddings", "word", "embedding")
+    assert same("layers", 0, "query", "kernel")
+    assert not same("layers", 1, "query", "kernel")
+    free = optimizer.make(OptimizerConfig(warmup_steps=0), params, steps=5, freeze=())
+    size = lambda s: sum(x.size for x in jax.tree.leaves(s))
+    assert size(state) < size(free.init(params))
+
+
+def _at(params, path):
+    node = params["encoder"]
+    for key in path:
+        node = node[key]
+    return np.asarray(node[...])
+
+
+def test_norms_and_biases_are_not_decayed():
+    params = tiny.make(tiny.TOKENWISE).params
+    config = OptimizerConfig(warmup_steps=0, weight_decay=0.5, schedule="constant")
+    tx = optimizer.make(config, params, steps=5, freeze=())
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = tx.update(zeros, tx.init(params), params)
+    assert not _at(updates, ("layers", 0, "up", "bias")).any()
+    assert not _at(updates, ("layers", 0, "output_norm", "scale")).any()
+    assert _at(updates, ("layers", 0, "up", "kernel")).any()
+
+
+@pytest.mark.parametrize(
+    ("freeze", "message"),
+    [
+        (("nothing_here",), r"matches no parameter"),
+        ((".",), r"leaves nothing to learn"),
+    ],
+)
+def test_patterns_are_checked(freeze, message):
+    params = tiny.make(tiny.TOKENWISE).params
+    with pytest.raises(ValueError, match=message):
+        optimizer.make(OptimizerConfig(), params, steps=5, freeze=freeze)

@@ -1,0 +1,57 @@
+import jax
+import pytest
+from jax.sharding import PartitionSpec as P
+
+from optical_jax.config import MeshConfig
+from optical_jax.models import retriever
+from optical_jax.training import sharding
+from tests.models import tiny
+
+
+def test_every_kernel_is_cut_by_the_rules():
+    model = tiny.make(tiny.TOKENWISE)
+    mesh = sharding.make_mesh(MeshConfig(data=2, fsdp=2, tensor=2))
+    found = sharding.of_state(jax.eval_shape(lambda: model.params), mesh)
+    layer = found["encoder"]["layers"][0]
+    spec = lambda leaf: leaf[...].spec
+    assert spec(layer["query"]["kernel"]) == P("fsdp", "tensor")
+    assert spec(layer["out"]["kernel"]) == P("tensor", "fsdp")
+    assert spec(layer["up"]["kernel"]) == P("fsdp", "tensor")
+    assert spec(layer["down"]["kernel"]) == P("tensor", "fsdp")
+    assert spec(layer["up"]["bias"]) == P("tensor")
+
+
+def test_what_does_not_divide_stays_whole():
+    model = tiny.make(tiny.TOKENWISE)
+    odd = model.encoder.vocab_size | 1
+    config = type(model.encoder)(**{**vars(model.encoder), "vocab_size": odd})
+    abstract = retriever.abstract_params(config, model.head)
+    mesh = sharding.make_mesh(MeshConfig(data=1, fsdp=4, tensor=2))
+    word = sharding.of_state(abstract, mesh)["encoder"]["embeddings"]["word"]
+    assert word["embedding"][...].spec == P(None, "fsdp")
+
+
+def test_open_axis_takes_the_rest():
+    mesh = sharding.make_mesh(MeshConfig(data=-1, fsdp=2, tensor=2))
+    assert dict(mesh.shape) == {"data": 2, "fsdp": 2, "tensor": 2}
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"data": 3}, r"must multiply to the 8 devices"),
+        ({"data": -1, "fsdp": 3}, r"must multiply to the 8 devices"),
+        ({"data": -1, "fsdp": -1}, r"one of them may be -1"),
+        ({"data": 0}, r"must be positive"),
+    ],
+)
+def test_wrong_meshes_are_refused(axes, message):
+    with pytest.raises(ValueError, match=message):
+        sharding.make_mesh(MeshConfig(**axes))
+
+
+def test_a_batch_that_the_mesh_cannot_cut_is_refused():
+    mesh = sharding.make_mesh(MeshConfig(data=4, fsdp=2))
+    sharding.check_batch(32, 2, mesh)
+    with pytest.raises(ValueError, match=r"divisible by .* = 16, got 24"):
+        sharding.check_batch(24, 2, mesh)
