@@ -137,7 +137,12 @@ def run(
     ]
     compared = {
         task.queries: significance.compare(
-            {r.method: r.per_query for r in rows if r.query_set == task.queries},
+            {
+                row.method: row.per_query
+                for row in rows
+                # The tests are paired: other query ids leave a method out.
+                if row.query_set == task.queries and row.run.keys() == task.qrels.keys()
+            },
             samples=samples,
         )
         for task in tasks
@@ -154,7 +159,8 @@ def _row(
     encoder: Retriever | None,
     seed: int,
 ) -> record.Row:
-    found = searcher.run(list(task.qrels), given, encoder)
+    qrels = task.topline_qrels if given == task.topline else task.qrels
+    found = searcher.run(list(qrels), given, encoder)
     return record.Row(
         collection=searcher.collection.name,
         query_set=task.queries,
@@ -162,7 +168,7 @@ def _row(
         method=method,
         seed=seed,
         run=found,
-        per_query=measures.per_query(found, task.qrels),
+        per_query=measures.per_query(found, qrels),
     )
 
 
@@ -198,7 +204,9 @@ def _evaluate(options: Options, line: str, console: rich.console.Console) -> Non
             config=json.loads(json.dumps(dataclasses.asdict(options), default=str)),
         )
         path = record.write(output, evaluation, content)
-        console.print(f"written: {path}, runs and per-query measures beside it")
+        console.print(
+            f"written: {path}, runs and per-query measures beside it", soft_wrap=True
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -210,7 +218,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.cache_compilations(options.cache)
     line = shlex.join(["python", "-m", "optical_jax.evaluate", *argv])
     try:
-        _evaluate(options, line, rich.console.Console())
+        # Wide enough for the table in a file or a pipe, where rich assumes 80 columns.
+        width = None if sys.stdout.isatty() else 120
+        _evaluate(options, line, rich.console.Console(width=width))
     except (ValueError, OSError) as error:
         errors = rich.console.Console(stderr=True)
         errors.print(f"[red]error:[/red] {rich.markup.escape(str(error))}")

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -90,6 +91,26 @@ def test_zero_shot_is_the_student_if_both_are_the_teacher(folders):
         same = [r for r in results if (r.a, r.b) == ("zero-shot", "student")]
         assert {r.p_value for r in same} == {1.0}
     assert ("search xx-test", 4, 4) in stages
+
+
+def test_a_topline_of_other_query_ids_is_measured_but_not_compared(folders):
+    collection = collection_lib.load(folders / "tiny")
+    renamed = dataclasses.replace(
+        collection,
+        queries_of=dict(collection.queries_of) | {"en-test": {"e1": "who wrote"}},
+        qrels_of=dict(collection.qrels_of) | {"en-test": {"e1": {"d1": 1}}},
+    )
+    evaluation = evaluate.run(
+        renamed,
+        queries=["xx-test"],
+        topline_queries=["en-test"],
+        document_encoder=folder.load(folders / "teacher"),
+        cache=folders / "cache",
+    )
+    measured = {row.method: row.measures["R@10"] for row in evaluation.rows}
+    assert measured["topline"] == measured["bm25-topline"] == 1.0
+    compared = evaluation.significance["xx-test"].results
+    assert {(r.a, r.b) for r in compared} == {("bm25", "zero-shot")}
 
 
 def test_a_head_given_is_used_for_both(folders, tmp_path):

@@ -1,5 +1,6 @@
 """The BM25 baseline (bm25s), with words cut by Unicode properties for any language."""
 
+import logging
 import unicodedata
 from collections.abc import Callable, Sequence
 
@@ -7,6 +8,9 @@ import bm25s
 import numpy as np
 
 from optical_jax.retrieval.search import Ranking
+
+# It sets its own logger to DEBUG, which shows wherever logging is configured.
+logging.getLogger("bm25s").setLevel(logging.WARNING)
 
 # Scripts that put no blanks between words, by the first word of their characters' names:
 # indexed as overlapping pairs of characters, as search engines do.

@@ -23,11 +23,14 @@ class Task:
         queries: its name.
         topline: name of the same questions in the documents' language, if there is one.
         qrels: of the queries that are measured, in the order of the query set.
+        topline_qrels: the same ones where the topline has the same query ids, as it
+            must to be compared query by query; else its own.
     """
 
     queries: str
     topline: str | None
     qrels: trec.Qrels
+    topline_qrels: trec.Qrels
 
     def methods(
         self, *, document_encoder: Retriever, query_encoder: Retriever | None
@@ -89,9 +92,8 @@ def tasks(
     """Look up query sets and their qrels.
 
     Raises:
-        ValueError: if there is nothing to search or to measure, a name is unknown, a
-            query has no relevant document (unless such are skipped), or a topline query
-            set does not hold the same query ids.
+        ValueError: if there is nothing to search or to measure, a name is unknown, or a
+            query has no relevant document (unless such are skipped).
     """
     if not collection.documents:
         raise ValueError(
@@ -110,10 +112,15 @@ def tasks(
         )
     for i, name in enumerate(queries):
         topline = topline_queries[i] if topline_queries else None
-        qrels = _judged(collection, name, unjudged)
-        if topline is not None:
-            _check_topline(collection, name, topline, qrels)
-        yield Task(queries=name, topline=topline, qrels=qrels)
+        qrels = topline_qrels = _judged(collection, name, unjudged)
+        if (
+            topline is not None
+            and not qrels.keys() <= collection.queries(topline).keys()
+        ):
+            topline_qrels = _judged(collection, topline, unjudged)
+        yield Task(
+            queries=name, topline=topline, qrels=qrels, topline_qrels=topline_qrels
+        )
 
 
 def _judged(
@@ -142,18 +149,6 @@ def _judged(
             f"among {len(texts)}"
         )
     return kept
-
-
-def _check_topline(
-    collection: Collection, name: str, topline: str, qrels: trec.Qrels
-) -> None:
-    missing = [q for q in qrels if q not in collection.queries(topline)]
-    if missing:
-        raise ValueError(
-            f"topline query set {topline!r} must hold the query ids of {name!r}, got "
-            f"none of {len(missing)} of {len(qrels)} ({_some(missing)}); choose the "
-            "translation of the same queries"
-        )
 
 
 def check_encoders(

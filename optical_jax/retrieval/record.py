@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import rich.box
 import rich.table
 
 from optical_jax.retrieval import measures, significance, trec
@@ -135,6 +136,9 @@ def table(evaluation: Evaluation, query_set: str) -> rich.table.Table:
     shown = rich.table.Table(
         title=f"{rows[0].collection}, {query_set}, {compared.queries} queries",
         caption=caption(compared),
+        box=rich.box.SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
+        pad_edge=False,
     )
     shown.add_column("method", no_wrap=True)
     for name in rows[0].measures:

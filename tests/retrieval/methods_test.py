@@ -80,16 +80,24 @@ def test_an_empty_collection(collection):
         only(empty, "xx-test")
 
 
-def test_topline_queries_must_be_the_same_questions(collection):
-    others = {"en-test": {"q1": "who"}, "xx-test": collection.queries("xx-test")}
-    odd = dataclasses.replace(collection, queries_of=others)
-    message = r"'en-test' must hold the query ids of 'xx-test', .* 2 of 3 \(q2, q3\)"
-    with pytest.raises(ValueError, match=message):
-        only(odd, "xx-test", topline=["en-test"])
+def test_topline_queries_of_other_ids_have_their_own_qrels(collection):
+    renamed = dataclasses.replace(
+        collection,
+        queries_of=dict(collection.queries_of) | {"en-test": {"e1": "who"}},
+        qrels_of=dict(collection.qrels_of) | {"en-test": {"e1": {"d1": 1}}},
+    )
+    (task,) = only(renamed, "xx-test", topline=["en-test"])
+    assert task.qrels == world.QRELS
+    assert task.topline_qrels == {"e1": {"d1": 1}}
+    (task,) = only(collection, "xx-test", topline=["en-test"])
+    assert task.topline_qrels == world.QRELS
+
+
+def test_each_query_set_needs_its_topline(collection):
     with pytest.raises(
         ValueError, match="one query set for each of queries, got 1 for"
     ):
-        only(odd, "xx-test", "en-test", topline=["en-test"])
+        only(collection, "xx-test", "en-test", topline=["en-test"])
 
 
 def test_encoders_must_fit_each_other():
