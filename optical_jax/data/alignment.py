@@ -27,7 +27,7 @@ class _Separators(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
-        # Marks are parts of letters; the joiners (Cf) shape them; "So" and "P" are not.
+        # Marks are parts of letters, and the joiners shape them.
         kind = unicodedata.category(character)
         keep = kind[0] in "LMN" or character in "'\u200c\u200d"
         self[code] = "'" if character == "\u2019" else character if keep else " "
@@ -51,8 +51,7 @@ def _bigrams(run: str) -> Iterator[str]:
             clusters.append(character)
     if len(clusters) == 1:
         yield run
-    for first, second in zip(clusters, clusters[1:], strict=False):
-        yield first + second
+    yield from (a + b for a, b in zip(clusters, clusters[1:], strict=False))
 
 
 def word_tokenize(text: str) -> list[str]:

@@ -1,23 +1,24 @@
 """Subword vocabularies of a new language for a teacher's tokenizer.
 
 WordPiece (BERT) and Unigram (XLM-R) vocabularies are trained with the teacher's own splitting
-into words. How accents are treated is decided from the text, not from a list of languages.
+into words; what they need beyond that is read off the text, not off a list of languages.
 """
 
 import collections
 import json
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tokenizers
 from tokenizers import models, trainers
 
-from optical_jax.models import names
+from optical_jax.models import accents, names
 
-# A mark belongs to the language if at least this share of the words bears it; the rest
-# are foreign names', and are stripped where the teacher strips accents.
-MIN_MARK_SHARE = 1e-3
+# Longer words are unknown to WordPiece tokenizers as usually set up (100 characters); in
+# languages without spaces words are whole clauses.
+MAX_WORD_LENGTH = 1000
+# Unless fewer of the words than this are too long.
+MIN_LONG_SHARE = 1e-3
 
 
 def train(
@@ -53,9 +54,11 @@ def train(
             f"vocabulary.mode extends and replaces WordPiece and Unigram tokenizers, the "
             f"teacher's is {kind}; set vocabulary.mode to 'keep'"
         )
-    state["normalizer"] = _normalizer(state["normalizer"], texts)
+    state["normalizer"] = accents.normalizer(state["normalizer"], texts)
     state["truncation"] = state["padding"] = None
     shell = tokenizers.Tokenizer.from_str(json.dumps(state))
+    if kind == "WordPiece" and _has_long_words(shell, texts):
+        state["model"]["max_input_chars_per_word"] = MAX_WORD_LENGTH
     own = names.leave_out(texts, copied) if copied else texts
     train_pieces = _train_wordpiece if kind == "WordPiece" else _train_unigram
     pieces = train_pieces(shell, own, size=size, min_frequency=min_frequency)
@@ -90,38 +93,6 @@ def _count(
     return collections.Counter(token for e in encodings for token in e.tokens)
 
 
-def _normalizer(
-    state: dict[str, Any] | None, texts: Sequence[str]
-) -> dict[str, Any] | None:
-    """Keep the teacher's normaliser but for the marks that the language writes with."""
-    if state is None or state["type"] != "BertNormalizer":
-        return state
-    strips = state["strip_accents"]
-    strips = state["lowercase"] if strips is None else strips
-    plain = {**state, "strip_accents": False}
-    if not strips:
-        return _sequence({"type": "NFC"}, plain)
-    kept = "".join(_language_marks(texts))
-    stripped = rf"[\p{{Mn}}&&[^{kept}]]" if kept else r"\p{Mn}"
-    pattern = {"type": "Replace", "pattern": {"Regex": stripped}, "content": ""}
-    return _sequence(plain, {"type": "NFD"}, pattern, {"type": "NFC"})
-
-
-def _sequence(*parts: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "Sequence", "normalizers": list(parts)}
-
-
-def _language_marks(texts: Sequence[str]) -> list[str]:
-    counts: collections.Counter[str] = collections.Counter()
-    words = 0
-    for text in texts:
-        for word in unicodedata.normalize("NFD", text).split():
-            words += 1
-            if not word.isascii():
-                counts.update({c for c in word if unicodedata.category(c) == "Mn"})
-    return sorted(mark for mark in counts if counts[mark] >= MIN_MARK_SHARE * words)
-
-
 def _words(
     tokenizer: tokenizers.Tokenizer, texts: Sequence[str]
 ) -> Iterator[list[str]]:
@@ -130,6 +101,12 @@ def _words(
             text = tokenizer.normalizer.normalize_str(text)
         split = tokenizer.pre_tokenizer.pre_tokenize_str(text)
         yield [word for word, _ in split]
+
+
+def _has_long_words(shell: tokenizers.Tokenizer, texts: Sequence[str]) -> bool:
+    limit = shell.model.max_input_chars_per_word
+    lengths = [len(word) for words in _words(shell, texts) for word in words]
+    return sum(n > limit for n in lengths) > MIN_LONG_SHARE * len(lengths)
 
 
 def _train_wordpiece(
