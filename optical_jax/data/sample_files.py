@@ -2,12 +2,19 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import jax
 import tokenizers
-from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
 from optical_jax.data import sample, tokenize
 from optical_jax.models import bert, retriever
@@ -62,28 +69,49 @@ def _write(path: Path, lines: Iterable[str]) -> None:
     os.replace(temporary, path)
 
 
-def train_tokenizer(texts: Iterable[str], *, size: int = 1500) -> tokenizers.Tokenizer:
+def train_tokenizer(texts: Sequence[str], *, size: int = 1500) -> tokenizers.Tokenizer:
     """Train an uncased WordPiece vocabulary as BERT's, with the two markers at its end."""
-    tokenizer = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(
-        lowercase=True, strip_accents=False
+    tokenizer = tokenizers.Tokenizer(
+        models.WordPiece(_train_pieces(texts, size - len(MARKERS)), unk_token="[UNK]")
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.WordPieceTrainer(
-            vocab_size=size - len(MARKERS),
-            special_tokens=list(_SPECIAL),
-            show_progress=False,
-        ),
-    )
+    tokenizer.normalizer, tokenizer.pre_tokenizer = _splitting()
     ends = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
     )
-    tokenizer.decoder = tokenizers.decoders.WordPiece()
-    tokenizer.add_special_tokens(list(MARKERS))
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.add_special_tokens([*_SPECIAL, *MARKERS])
     return tokenizer
+
+
+def _splitting() -> tuple[normalizers.Normalizer, pre_tokenizers.PreTokenizer]:
+    """Return how text becomes words: as in an uncased BERT that keeps accents."""
+    return (
+        normalizers.BertNormalizer(lowercase=True, strip_accents=False),
+        pre_tokenizers.BertPreTokenizer(),
+    )
+
+
+def _train_pieces(texts: Sequence[str], size: int) -> dict[str, int]:
+    """Train pieces, the same from the same texts.
+
+    Left to itself the trainer numbers the inner letters in the order of a hash table that
+    differs between runs, and breaks ties of frequency by number. Given as special tokens
+    they have fixed numbers; in the vocabulary that is returned they are ordinary pieces.
+    """
+    learner = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    learner.normalizer, learner.pre_tokenizer = _splitting()
+    letters = sorted(set("".join(learner.normalizer.normalize_str(t) for t in texts)))
+    inner = [f"##{letter}" for letter in letters if not letter.isspace()]
+    learner.train_from_iterator(
+        texts,
+        trainers.WordPieceTrainer(
+            vocab_size=size,
+            special_tokens=[*_SPECIAL, *inner],
+            show_progress=False,
+        ),
+    )
+    return learner.get_vocab()
 
 
 def write_untrained_encoder(

@@ -14,10 +14,11 @@ from optical_jax.data import sample_lexicon as lexicon
 
 T = TypeVar("T")
 
-_ONSETS = (*"bcdfghjklmnprstvwz", "th", "sh", "ph", "br", "dr", "gr", "tr", "kl", "st")
-_CODAS = ("", "", "", "n", "r", "l", "s", "m", "nd", "x")
+# Few enough that the syllables of a name that is new are known.
+_ONSETS = (*"bcdfgklmnprstvz", "th", "sh", "br", "tr")
+_CODAS = ("", "", "", "n", "r", "l", "s", "m")
 # How the invented language spells the names of the world: the longer ones first.
-_SPELLING = (("x", "ks"), ("th", "t"), ("sh", "ŝ"), ("ph", "f"), ("c", "k"), ("w", "u"))
+_SPELLING = (("th", "t"), ("sh", "ŝ"), ("c", "k"))
 
 # Per class: the prefix of its nouns and of what agrees with them. The last is the plural.
 _NOUN_PREFIXES = ("a", "mu", "ki", "lo", "wö")

@@ -58,7 +58,7 @@ def test_nothing_temporary_is_left(folder):
 
 
 def test_untrained_encoder_loads_and_depends_on_its_seed(world, tmp_path):
-    head = HeadConfig(query_marker="[Q] ", document_marker="[D] ")
+    head = HeadConfig(document_length=64, query_marker="[Q] ", document_marker="[D] ")
     small = {"hidden_size": 16, "layers": 1, "heads": 2, "vocabulary": 400}
     weights = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):

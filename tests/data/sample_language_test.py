@@ -31,11 +31,10 @@ def test_names_never_repeat():
 
 @pytest.mark.parametrize(
     ("here", "there"),
-    [("Cothex", "Kotteks"), ("Shaphiwo", "Ŝafiuo"), ("Marun", "Marun")],
+    [("Cothel", "Kotel"), ("Sharicun", "Ŝarikun"), ("Marun", "Marun")],
 )
 def test_names_are_spelt_as_they_sound(language, here, there):
-    spelt = language.name(sample_language.Name(here, "town"))
-    assert spelt == there.replace("tt", "t")
+    assert language.name(sample_language.Name(here, "town")) == there
 
 
 def test_the_verb_comes_last_and_the_postposition_after_its_noun(language):
