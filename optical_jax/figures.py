@@ -1,8 +1,7 @@
-"""The figures of a report: training curves, measures by method, one transport plan."""
+"""The figures of a report: training curves, measures by method; and their style."""
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -23,7 +22,7 @@ _METHOD_COLOURS = {
     "student": "#0072B2",
     "topline": "#2b2b2b",
 }
-_STYLE = {
+STYLE = {
     "font.size": 10,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
@@ -35,29 +34,8 @@ _STYLE = {
     "ytick.color": "#444444",
     "legend.frameon": False,
 }
-# Above this share of a token's mass a cell of the plan is labelled.
-_LABELLED_SHARE = 0.2
-_LARGEST_LABELLED_PLAN = 24
-
-
-@dataclass(frozen=True, kw_only=True)
-class SentencePlan:
-    """Hold the transport plan [m n] of a sentence pair and the tokens on its sides."""
-
-    plan: np.ndarray
-    student_tokens: Sequence[str]
-    teacher_tokens: Sequence[str]
-    student_text: str = ""
-    teacher_text: str = ""
-
-    def __post_init__(self) -> None:
-        """Check that every row and column has its token."""
-        sides = (len(self.student_tokens), len(self.teacher_tokens))
-        if self.plan.shape != sides:
-            raise ValueError(
-                f"plan must have a row for each of the {sides[0]} student tokens and a "
-                f"column for each of the {sides[1]} teacher tokens, got {self.plan.shape}"
-            )
+# Longer curves are drawn pale, with a running mean over them.
+_SMOOTHED_FROM = 25
 
 
 # {measure: (steps, values)} of one run.
@@ -76,14 +54,14 @@ def draw_curves(runs: Mapping[str, Series], path: Path) -> None:
     """
     if not runs:
         raise ValueError("runs must hold at least one training run, got none")
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = matplotlib.figure.Figure(
             figsize=(11, 3 * len(runs)), layout="constrained"
         )
         grid = figure.subplots(len(runs), 3, squeeze=False)
         for row, (title, series) in zip(grid, runs.items(), strict=True):
             _draw_run(row, title, series)
-        _save(figure, path)
+        save(figure, path)
 
 
 def _draw_run(row: np.ndarray, title: str, series: Series) -> None:
@@ -111,12 +89,27 @@ def _draw_run(row: np.ndarray, title: str, series: Series) -> None:
         for (name, (steps, values)), colour in zip(
             lines.items(), _COLOURS * (1 + len(lines) // len(_COLOURS)), strict=False
         ):
-            marker = "o" if len(steps) < 25 else None
-            panel.plot(steps, values, color=colour, label=name, marker=marker, ms=3)
+            if len(steps) < _SMOOTHED_FROM:
+                panel.plot(steps, values, color=colour, label=name, marker="o", ms=3)
+                continue
+            panel.plot(steps, values, color=colour, alpha=0.3, linewidth=1)
+            panel.plot(steps, _smooth(values), color=colour, label=name)
         if len(lines) > 1:
             panel.legend(loc="best", fontsize=9)
     row[1].set_ylim(0, 1.03)
     row[2].set_ylim(bottom=0)
+
+
+def _smooth(values: Sequence[float]) -> np.ndarray:
+    """Average every value with its neighbours, a sixteenth of all to each side."""
+    reach = len(values) // 16
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    places = np.arange(len(values))
+    low, high = (
+        np.maximum(places - reach, 0),
+        np.minimum(places + reach + 1, len(values)),
+    )
+    return (sums[high] - sums[low]) / (high - low)
 
 
 def draw_measures(
@@ -131,7 +124,7 @@ def draw_measures(
         path: the PNG file to write.
     """
     bars = group_rows(rows)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         width = max(6.0, 0.29 * len(measures) * (len(bars) + 1) + 1)
         figure = matplotlib.figure.Figure(figsize=(width, 3.8), layout="constrained")
         panel = figure.subplots()
@@ -144,7 +137,7 @@ def draw_measures(
         panel.grid(True, axis="y")
         panel.tick_params(axis="x", length=0)
         figure.legend(loc="outside upper center", ncols=min(len(bars), 5))
-        _save(figure, path)
+        save(figure, path)
 
 
 def group_rows(
@@ -199,50 +192,7 @@ def _draw_method(
             panel.text(x, mean + error + 0.015, text, ha="center", fontsize=8)
 
 
-def draw_plan(pair: SentencePlan, path: Path) -> None:
-    """Draw a transport plan, each row as shares of its student token's mass."""
-    mass = pair.plan.sum(axis=1, keepdims=True)
-    shares = np.divide(
-        pair.plan, mass, out=np.zeros(pair.plan.shape, float), where=mass > 0
-    )
-    rows, columns = shares.shape
-    with matplotlib.rc_context(_STYLE):
-        figure = matplotlib.figure.Figure(
-            figsize=(2.6 + 0.46 * columns, 1.8 + 0.36 * rows), layout="constrained"
-        )
-        panel = figure.subplots()
-        image = panel.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        panel.set_xticks(
-            range(columns), pair.teacher_tokens, rotation=45, ha="left", va="bottom"
-        )
-        panel.set_yticks(range(rows), pair.student_tokens)
-        panel.tick_params(
-            length=0, top=True, labeltop=True, bottom=False, labelbottom=False
-        )
-        panel.set_xlabel("teacher's tokens")
-        panel.xaxis.set_label_position("top")
-        panel.set_ylabel("student's tokens")
-        panel.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
-        panel.set_yticks(np.arange(rows + 1) - 0.5, minor=True)
-        panel.grid(True, which="minor", color="#eeeeee")
-        panel.tick_params(which="minor", length=0)
-        if max(rows, columns) <= _LARGEST_LABELLED_PLAN:
-            _label_cells(panel, shares)
-        bar = figure.colorbar(image, ax=panel, shrink=0.8, pad=0.02)
-        bar.set_label("share of the student token's mass")
-        bar.outline.set_visible(False)
-        _save(figure, path)
-
-
-def _label_cells(panel: axes.Axes, shares: np.ndarray) -> None:
-    """Write the larger shares into their cells, in per cent."""
-    centred = {"ha": "center", "va": "center", "fontsize": 8}
-    for i, j in zip(*np.nonzero(shares >= _LABELLED_SHARE), strict=True):
-        colour = "white" if shares[i, j] > 0.6 else "black"
-        panel.text(j, i, f"{100 * shares[i, j]:.0f}", color=colour, **centred)
-
-
-def _save(figure: matplotlib.figure.Figure, path: Path) -> None:
+def save(figure: matplotlib.figure.Figure, path: Path) -> None:
     """Write a PNG file that is either whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")

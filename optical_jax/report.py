@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from optical_jax import figures
+from optical_jax import figures, heatmap
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -55,7 +55,7 @@ def write_report(
     lead: str = "",
     results: Path | None = None,
     runs: Mapping[str, Path] | None = None,
-    plans: Sequence[figures.SentencePlan] = (),
+    plans: Sequence[heatmap.SentencePlan] = (),
 ) -> Path:
     """Write `index.html` and the PNG files that it shows into a folder.
 
@@ -88,7 +88,7 @@ def write_report(
         )
     for number, pair in enumerate(plans, start=1):
         path = folder / ("plan.png" if len(plans) == 1 else f"plan-{number}.png")
-        figures.draw_plan(pair, path)
+        heatmap.draw_plan(pair, path)
         sections.append(_figure("Transport plan", path, _plan_caption(pair)))
     page = _PAGE.format(
         title=html.escape(title),
@@ -193,7 +193,7 @@ def _figure(heading: str, path: Path, caption: str) -> str:
     )
 
 
-def _plan_caption(pair: figures.SentencePlan) -> str:
+def _plan_caption(pair: heatmap.SentencePlan) -> str:
     """Say which sentences a plan moves onto each other."""
     sentences = (
         f" Student: “{pair.student_text}” Teacher: “{pair.teacher_text}”"

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from optical_jax import figures, report
+from optical_jax import heatmap, report
 
 MEASURES = {"R@1": 0.4, "R@10": 0.8}
 
@@ -37,7 +37,7 @@ def metrics(tmp_path):
 
 @pytest.fixture
 def plan():
-    return figures.SentencePlan(
+    return heatmap.SentencePlan(
         plan=np.array([[0.5, 0.0], [0.0, 0.5]]),
         student_tokens=["mto", "<b>"],
         teacher_tokens=["river", "."],
