@@ -41,5 +41,16 @@ lint: $(VENV)/.test
 test-oracle: .venv-oracle/.done  ## transformers' torch models, sentence-transformers
 	.venv-oracle/bin/python -m pytest --config-file tests/oracle/pytest.ini tests/oracle
 
+.venv-peers/.done: tests/oracle/requirements-peers.txt
+	$(or $(shell command -v $(PYTHON)),python3) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --upgrade pip
+	.venv-peers/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
+test-peers: .venv-peers/.done $(VENV)/.run  ## PyLate 1.6 reads our folders (it installs 5 GB)
+	rm -rf build/peers
+	$(BIN)/python -m tests.oracle.cases build/peers $(OPTICAL_JAX_ORACLE_ENCODER)
+	.venv-peers/bin/python -m tests.oracle.peers build/peers results/peers.json
+
 clean:
 	rm -rf $(VENV) .venv-oracle .venv-peers build report work

@@ -12,7 +12,13 @@ zero-shot. Student: the same layers with a Swahili vocabulary transplanted from 
 RAW holds the public files named below, one folder a source.
 """
 
-from optical_jax.config import Config, DataConfig, OptimizerConfig, StudentConfig, TeacherConfig
+from optical_jax.config import (
+    Config,
+    DataConfig,
+    OptimizerConfig,
+    StudentConfig,
+    TeacherConfig,
+)
 from optical_jax.data.sources import BitextSource
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.vocabulary import VocabularyConfig
@@ -34,7 +40,7 @@ def get_config() -> Config:
     return Config(
         name="afriqa_sw",
         workdir="work/afriqa_sw",
-        steps=3000,
+        steps=1100,
         teacher=TeacherConfig(
             path="sentence-transformers/all-MiniLM-L6-v2",
             head=HeadConfig(query_length=64, document_length=256),
@@ -74,7 +80,7 @@ def get_config() -> Config:
             buckets=(16, 24, 32, 48, 64),
         ),
         objective=TransportConfig(epsilon=0.05),
-        optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=150),
-        eval_every=500,
-        save_every=250,
+        optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=100),
+        eval_every=275,
+        save_every=275,
     )

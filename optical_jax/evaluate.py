@@ -48,6 +48,8 @@ class Options(EncoderOptions):
 
     # Folder of the collection: BEIR, MS MARCO or TREC layout, or prepared.
     collection: Path
+    # Whether documents of the BEIR layout start with their titles, as in BEIR itself.
+    titles: bool = True
     # Query sets of the collection.
     queries: tuple[str, ...]
     # For each query set, the one with the same questions in the documents' language.
@@ -173,7 +175,9 @@ def _row(
 
 
 def _evaluate(options: Options, line: str, console: rich.console.Console) -> None:
-    collection = collection_lib.load(options.collection.expanduser())
+    collection = collection_lib.load(
+        options.collection.expanduser(), titles=options.titles
+    )
     teacher, student = options.load_encoders()
     seed, output, workdir = options.seed, options.output, options.workdir
     if workdir is not None:

@@ -36,6 +36,8 @@ class Options(EncoderOptions):
 
     # Folder of the collection: BEIR, MS MARCO or TREC layout, or prepared.
     collection: Path
+    # Whether documents of the BEIR layout start with their titles, as in BEIR itself.
+    titles: bool = True
     # One query; None: they are asked for.
     query: str | None = None
     # Documents to show for each query.
@@ -150,7 +152,9 @@ def _queries(query: str | None, console: rich.console.Console) -> Iterator[str]:
 
 
 def _search(options: Options, console: rich.console.Console) -> None:
-    collection = collection_lib.load(options.collection.expanduser())
+    collection = collection_lib.load(
+        options.collection.expanduser(), titles=options.titles
+    )
     document_encoder, query_encoder = options.load_encoders()
     methods.check_encoders(query_encoder, document_encoder)
     query_encoder = query_encoder or document_encoder

@@ -97,7 +97,10 @@ def test_json_of_another_schema_is_refused(text, message):
             r"data\.buckets must be positive lengths",
         ),
         ({"data": DataConfig(validation_fraction=1.0)}, r"validation_fraction must be"),
-        ({"optimizer": OptimizerConfig(learning_rate=0)}, r"learning_rate must be > 0"),
+        (
+            {"optimizer": OptimizerConfig(learning_rate=0.0)},
+            r"learning_rate must be > 0",
+        ),
         ({"steps": 10}, r"warmup_steps must be between 0 and steps \(10\), got 100"),
         (
             {"optimizer": OptimizerConfig(accumulation=5)},

@@ -33,10 +33,10 @@ def _json_lines(path: Path) -> dict[str, dict[str, str]]:
     return rows
 
 
-def documents(path: Path) -> dict[str, str]:
-    """Return doc_id -> title, a blank, and text of a `corpus.jsonl`."""
+def documents(path: Path, *, titles: bool) -> dict[str, str]:
+    """Return doc_id -> text of a `corpus.jsonl`; with titles, title and a blank first."""
     return {
-        doc_id: f"{row.get('title') or ''} {row['text']}".strip()
+        doc_id: f"{(titles and row.get('title')) or ''} {row['text']}".strip()
         for doc_id, row in _json_lines(path).items()
     }
 

@@ -65,8 +65,13 @@ class Collection:
         return frozenset(self.documents).union(queries)
 
 
-def load(path: str | Path) -> Collection:
+def load(path: str | Path, *, titles: bool = True) -> Collection:
     """Load a collection from its folder.
+
+    Args:
+        path: The folder.
+        titles: Whether a document of the BEIR layout starts with its title, as BEIR's own
+            loader has it, or is its text alone.
 
     Raises:
         FileNotFoundError: The folder or its documents are missing.
@@ -76,7 +81,7 @@ def load(path: str | Path) -> Collection:
     if (path / "documents").is_dir():
         return _load_prepared(path)
     if corpus := beir.first(path, "corpus.jsonl*"):
-        documents = beir.documents(corpus)
+        documents = beir.documents(corpus, titles=titles)
         queries_of, qrels_of = beir.queries(path)
     elif corpus := beir.first(path, "collection.tsv*"):
         documents = trec.collection(corpus)

@@ -89,7 +89,8 @@ class LengthSorted(grain.MapDataset):
         with self._lock:
             if window not in self._kept:
                 self._kept[window] = self._sorted(window)
-                for old in sorted(self._kept)[:-2]:
+                # Prefetching reads a little ahead, so two windows are in use.
+                for old in list(self._kept)[:-2]:
                     del self._kept[old]
             return self._kept[window][k]
 

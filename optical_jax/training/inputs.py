@@ -62,6 +62,7 @@ def _distillation(config: Config, run: Path, say: Say) -> Inputs:
             f"'multi-vector', got {teacher.head.kind!r}; set teacher.head"
         )
     prepared = prepare.prepare_bitext(config)
+    workdir.write_report(run, prepared.report)
     train, held_out = prepared.split("train"), prepared.split("validation")
     rows = train[:]
     say(f"bitext: {len(train)} pairs to train on, {len(held_out)} held out")

@@ -58,6 +58,14 @@ def open_run(config: Config) -> Path:
     return workdir
 
 
+def write_report(workdir: Path, report: dict[str, dict[str, int]]) -> None:
+    """Keep what cleaning did to each source beside the run; the model card shows it."""
+    path = workdir / "data.json"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
 def _flat(config: Config) -> dict[str, Any]:
     def walk(value: Any, name: str) -> dict[str, Any]:  # noqa: ANN401
         if not isinstance(value, dict):

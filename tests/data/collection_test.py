@@ -90,6 +90,11 @@ def test_prepared_collection_is_the_same(folder: Path, tmp_path: Path) -> None:
     assert changed != directory
 
 
+def test_titles_can_be_left_out(folder: Path) -> None:
+    assert "Sun It is hot." in collection.load(folder).documents
+    assert "It is hot." in collection.load(folder, titles=False).documents
+
+
 def test_texts_that_training_must_not_hold(folder: Path) -> None:
     texts = collection.excluded_texts([folder])
     assert {"The moon.", "Sun It is hot.", "what of swa-en-test"} <= texts

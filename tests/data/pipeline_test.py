@@ -7,14 +7,19 @@ import pytest
 from optical_jax.data import pipeline, teacher_vectors, triples
 from tests.models import tiny
 
+# Digits as letters that the tiny vocabulary holds.
+_SPELL = str.maketrans("0123456789", "habrizsudn")
+_READ = str.maketrans("habrizsudn", "0123456789")
+
 
 class _Texts:
-    """Pair i is i + 1 words long on one side, and says its number on the other."""
+    """Pair i has a target of 0 to 6 words and its number, and a source of its number."""
 
     def read(self, indices):
+        names = [str(int(i)).translate(_SPELL) for i in indices]
         return [
-            {"target": [f"{'who ' * (int(i) % 7)}x{i}"], "source": [f"x{i}"]}
-            for i in indices
+            {"target": [f"{'who ' * (int(i) % 7)}{name}"], "source": [name]}
+            for i, name in zip(indices, names, strict=True)
         ]
 
 
@@ -130,9 +135,10 @@ def test_cached_vectors_are_the_teachers(tmp_path):
 
 def test_triples_keep_a_query_and_its_documents_together():
     model = tiny.make(tiny.COLBERT)
+    names = [str(i).translate(_SPELL) for i in range(16)]
     rows = [
-        {"query": f"q{i}", "positive": f"p{i}", "negatives": [f"a{i}", f"b{i}"]}
-        for i in range(16)
+        {"query": n, "positive": f"who {n}", "negatives": [f"the {n}", f"book {n}"]}
+        for n in names
     ]
     fields = {
         "query": pipeline.Field(text=model.text, kind="query"),
@@ -150,13 +156,14 @@ def test_triples_keep_a_query_and_its_documents_together():
     batch = next(stream)
     assert batch["query"]["ids"].shape == (4, 16)
     assert batch["document"]["ids"].shape == (4, 3, 24)
-    name = lambda ids: "".join(model.text.tokens(ids)[2:5]).replace("##", "")
+
+    def words(ids):
+        """What stands between the marker and [SEP], as one word."""
+        tokens = model.text.tokens(ids)
+        return "".join(tokens[2 : tokens.index("[SEP]")]).replace("##", "")
+
     for query, documents in zip(
         batch["query"]["ids"], batch["document"]["ids"], strict=True
     ):
-        number = name(query)[1:].split("[")[0]
-        assert [name(d).split("[")[0] for d in documents] == [
-            f"p{number}",
-            f"a{number}",
-            f"b{number}",
-        ]
+        n = words(query)
+        assert [words(d) for d in documents] == [f"who{n}", f"the{n}", f"book{n}"]

@@ -1,6 +1,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from optical_jax.models import new_head
@@ -30,7 +31,7 @@ def test_projection_is_new_or_the_one_given():
     head = dataclasses.replace(tiny.TOKENWISE, projection=4)
     made = new_head.fit(_plain(), head, key=jax.random.key(0))
     assert made.params["projection"]["kernel"][...].shape == (16, 4)
-    given = np.full((16, 4), 0.5, np.float32)
+    given = jnp.full((16, 4), 0.5)
     kept = new_head.fit(_plain(), head, key=jax.random.key(0), projection=given)
     np.testing.assert_array_equal(kept.params["projection"]["kernel"][...], given)
     assert (

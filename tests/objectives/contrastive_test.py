@@ -37,7 +37,9 @@ def test_equals_a_double_loop(rng, negatives):
     batch = 10
     query = _tokens(rng, batch, 4)
     document = _tokens(rng, batch * (1 + negatives), 7)
-    encode = SimpleNamespace(student=lambda f: query if f == "query" else document)
+    encode = SimpleNamespace(
+        student=lambda f: query if f == "query" else document, teacher=None
+    )
     config = ContrastiveConfig(temperature=0.5)
     value, metrics = contrastive.loss(encode, config)
     expected, accuracy = _reference(query, document, negatives, 0.5)

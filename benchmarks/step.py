@@ -1,0 +1,144 @@
+"""One distillation step at MiniLM size: where the time goes, and what each choice saves.
+
+    python -m benchmarks.step [--length 24]
+
+64 pairs, random weights and ids (time does not depend on them). "step-minilm" compares the
+step as trained (teacher vectors from the cache, one length bucket) with the plain one: the
+teacher runs in the step and every text is padded to 64.
+"""
+
+import argparse
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from benchmarks import timing
+from optical_jax.config import Config, MeshConfig
+from optical_jax.models import bert, retriever
+from optical_jax.models.head import HeadConfig
+from optical_jax.objectives import transport
+from optical_jax.objectives.tokens import TokenBatch
+from optical_jax.training import optimizer, sharding
+from optical_jax.training import step as step_lib
+
+_BATCH, _LONGEST, _ROWS = 64, 64, 39_297
+_MINILM = bert.BertConfig(
+    vocab_size=_ROWS,
+    hidden_size=384,
+    num_hidden_layers=6,
+    num_attention_heads=12,
+    intermediate_size=1536,
+)
+_HEAD = HeadConfig(query_length=_LONGEST)
+
+
+def _field(rng: np.random.Generator, length: int, width: int, *, cached: bool) -> dict:
+    real = rng.integers(max(length - 7, 3), length + 1, _BATCH)
+    padded = width
+    mask = np.arange(padded) < real[:, None]
+    field = {"mask": mask, "scored": mask}
+    if cached:
+        vectors = rng.normal(size=(_BATCH, padded, 384))
+        vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
+        return {**field, "vectors": vectors.astype(np.float16)}
+    return {**field, "ids": rng.integers(5, 30_000, (_BATCH, padded)).astype(np.int32)}
+
+
+def _step(length: int, width: int, *, cached: bool):  # noqa: ANN202
+    """Return a callable that runs one step and returns its metrics."""
+    rng = np.random.default_rng(0)
+    batch = {
+        "target": _field(rng, length, width, cached=False),
+        "source": _field(rng, length, _LONGEST if cached else width, cached=cached),
+    }
+    config = Config(mesh=MeshConfig(data=-1))
+    mesh = sharding.make_mesh(config.mesh)
+    params = retriever.init_params(_MINILM, _HEAD, key=jax.random.key(0))
+    model = SimpleNamespace(encoder=_MINILM, head=_HEAD)
+    tx = optimizer.make(config.optimizer, params, steps=config.steps, freeze=())
+    init = lambda p: step_lib.TrainState(jnp.zeros((), jnp.int32), p, tx.init(p))
+    shardings = sharding.of_state(jax.eval_shape(init, params), mesh)
+    state = jax.jit(init, out_shardings=shardings)(params)
+    step = step_lib.make_step(
+        config,
+        model,
+        model,
+        tx,
+        shardings=shardings,
+        teacher_shardings=shardings.params,
+        mesh=mesh,
+    )
+    placed, holder = sharding.to_global(batch, mesh), [state]
+    teacher = jax.device_put(params, shardings.params)
+
+    def run() -> dict:
+        holder[0], metrics = step(holder[0], teacher, placed, jax.random.key(0))
+        return metrics
+
+    return run
+
+
+def _parts(length: int) -> dict:
+    """Callables of the parts of a cached step: forward, with gradients, solver, update."""
+    rng = np.random.default_rng(0)
+    target = _field(rng, length, length, cached=False)
+    source = _field(rng, length, _LONGEST, cached=True)
+    params = retriever.init_params(_MINILM, _HEAD, key=jax.random.key(0))
+    graph = retriever.graphdef(_MINILM, _HEAD)
+    config = Config()
+    teacher = TokenBatch(
+        jnp.asarray(source["vectors"], jnp.float32), source["mask"], source["mask"]
+    )
+
+    def objective(vectors: jax.Array) -> jax.Array:
+        student = TokenBatch(vectors, target["mask"], target["mask"])
+        encode = SimpleNamespace(student=lambda _: student, teacher=lambda _: teacher)
+        return transport.loss(encode, config.objective)[0]
+
+    def encode(params: nnx.State) -> jax.Array:
+        return nnx.merge(graph, params)(target["ids"], target["mask"])
+
+    tx = optimizer.make(config.optimizer, params, steps=config.steps, freeze=())
+    state = tx.init(params)
+    forward, loss = jax.jit(encode), jax.jit(objective)
+    both = jax.jit(jax.grad(lambda p: objective(encode(p))))
+    update = jax.jit(lambda g, s, p: tx.update(g, s, p))
+    vectors = forward(params)
+    return {
+        "forward": lambda: forward(params),
+        "transport": lambda: loss(vectors),
+        "forward and backward": lambda: both(params),
+        "clip and AdamW": lambda: update(params, state, params),
+    }
+
+
+def main() -> None:
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--length", type=int, default=24, help="tokens a text, padded")
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    steps = {
+        "cached, bucket": _step(args.length, args.length, cached=True),
+        "teacher in the step, bucket": _step(args.length, args.length, cached=False),
+        "teacher in the step, padded to 64": _step(args.length, _LONGEST, cached=False),
+    }
+    best = timing.seconds(steps, rounds=args.rounds)
+    parts = timing.seconds(_parts(args.length), rounds=args.rounds)
+    ours = best["cached, bucket"]
+    more = {
+        "length": args.length,
+        "pairs_per_second": round(_BATCH / ours, 1),
+        "parts_seconds": {k: round(v, 4) for k, v in parts.items()},
+    }
+    others = [name for name in best if name != "cached, bucket"]
+    timing.record(
+        [timing.row("step-minilm", ours, best[name], name, **more) for name in others]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Paired timing: alternate the candidates, keep each one's minimum, write rows as JSON."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import jax
+
+RESULTS = Path("results/benchmarks.json")
+
+
+def seconds(
+    candidates: Mapping[str, Callable[[], object]], *, rounds: int
+) -> dict[str, float]:
+    """Time each candidate once a round, in turn; the minimum over rounds of each.
+
+    The first call of each is not timed: it compiles.
+    """
+    for call in candidates.values():
+        jax.block_until_ready(call())
+    best = dict.fromkeys(candidates, float("inf"))
+    for _ in range(rounds):
+        for name, call in candidates.items():
+            began = time.perf_counter()
+            jax.block_until_ready(call())
+            best[name] = min(best[name], time.perf_counter() - began)
+    return best
+
+
+def machine() -> str:
+    """Name the device, the cores and the processor."""
+    kind = jax.devices()[0].device_kind
+    return (
+        f"{kind}, {os.cpu_count()} cores, {platform.processor() or platform.machine()}"
+    )
+
+
+def row(name: str, ours: float, peer: float, peer_name: str, **more: object) -> dict:
+    """One row of results/benchmarks.json; ratio is peer / ours: above 1 we are faster."""
+    return {
+        "name": name,
+        "ours": ours,
+        "peer": peer,
+        "peer_name": peer_name,
+        "ratio": round(peer / ours, 2),
+        "machine": machine(),
+        **more,
+    }
+
+
+def record(rows: list[dict]) -> None:
+    """Print rows and put them into results/benchmarks.json, replacing those of the name."""
+    for each in rows:
+        print(json.dumps(each))
+    names = {each["name"] for each in rows}
+    kept = []
+    if RESULTS.is_file():
+        kept = [
+            r for r in json.loads(RESULTS.read_text())["rows"] if r["name"] not in names
+        ]
+    temporary = RESULTS.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"rows": kept + rows}, indent=2) + "\n")
+    temporary.replace(RESULTS)
