@@ -38,7 +38,7 @@ def test_equals_a_double_loop(rng, negatives):
     query = _tokens(rng, batch, 4)
     document = _tokens(rng, batch * (1 + negatives), 7)
     encode = SimpleNamespace(
-        student=lambda f: query if f == "query" else document, teacher=None
+        student=lambda f: query if f == "query" else document, teacher=lambda _: None
     )
     config = ContrastiveConfig(temperature=0.5)
     value, metrics = contrastive.loss(encode, config)
