@@ -29,7 +29,9 @@ class ContrastiveConfig:
     def __post_init__(self) -> None:
         """Check ranges before any long work."""
         if not self.temperature > 0:
-            raise ValueError(f"objective.temperature must be > 0, got {self.temperature}")
+            raise ValueError(
+                f"objective.temperature must be > 0, got {self.temperature}"
+            )
 
 
 def loss(
