@@ -207,6 +207,8 @@ def _evaluate(options: Options, line: str, console: rich.console.Console) -> Non
             command=line,
             config=json.loads(json.dumps(dataclasses.asdict(options), default=str)),
         )
+        if workdir is not None:
+            content["training"] = workdir_lib.summary(workdir)
         path = record.write(output, evaluation, content)
         console.print(
             f"written: {path}, runs and per-query measures beside it", soft_wrap=True

@@ -6,6 +6,7 @@ with the same parameters, bit for bit, on the same mesh.
 """
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
+from rich import console, markup
 
 from optical_jax import config as config_lib
 from optical_jax.config import Config
@@ -241,13 +243,18 @@ def _describe(mesh: Mesh) -> str:
     return f"{jax.device_count()} {kind} ({axes}), {jax.process_count()} process(es)"
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
     jax.config.update("jax_compilation_cache_dir", str(cache / "optical_jax" / "xla"))
-    config = config_lib.parse(argv, prog="python -m optical_jax.train")
-    run(config)
+    errors = console.Console(stderr=True)
+    try:
+        run(config_lib.parse(argv, prog="python -m optical_jax.train"))
+    except (ValueError, OSError, FloatingPointError) as error:
+        errors.print(f"[red]error:[/red] {markup.escape(str(error))}", soft_wrap=True)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -52,10 +52,9 @@ def test_a_typo_gets_the_right_name(capsys):
 
 
 def test_a_bad_value_names_field_rule_and_value(capsys):
-    with pytest.raises((SystemExit, ValueError), match=r"epsilon must be > 0|2"):
+    with pytest.raises(SystemExit):
         config_lib.parse(["--objective.epsilon", "0"], prog="train")
-    error = capsys.readouterr().err
-    assert not error or "epsilon" in error
+    assert "objective.epsilon must be > 0" in " ".join(capsys.readouterr().err.split())
 
 
 def test_json_keeps_every_kind_of_field():

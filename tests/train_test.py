@@ -68,6 +68,22 @@ def test_training_lowers_the_loss_and_leaves_a_whole_folder(straight):
     assert _largest_difference(*moved) > 1e-3
 
 
+def test_a_run_sums_itself_up_without_paths(straight):
+    told = workdir.summary(straight.workdir)
+    assert (told["steps"], told["seed"]) == (6, 0)
+    assert list(told["validation"]) == ["0", "3", "6"]
+    assert told["median_pairs_per_second"] > 0
+    assert straight.data.root not in json.dumps(told)
+
+
+def test_the_command_says_what_is_wrong_in_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(jax.config, "update", lambda *_: None)
+    argv = ["--workdir", str(tmp_path / "run"), "--data.batch-size", "12"]
+    assert train.main(argv) == 1
+    told = capsys.readouterr().err
+    assert "error: data.batch_size must be divisible" in told.replace("\n", " ")
+
+
 @pytest.mark.parametrize("axes", [(2, 4, 1), (2, 2, 2)])
 def test_every_mesh_gives_the_same_losses(root, straight, tmp_path, axes):
     mesh = MeshConfig(data=axes[0], fsdp=axes[1], tensor=axes[2])

@@ -8,6 +8,7 @@ metrics.jsonl   one line a logged step
 
 import dataclasses
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,36 @@ def load_student(workdir: Path | str, *, step: int | None = None) -> Retriever:
             raise FileNotFoundError(f"{checkpoints.folder} holds no checkpoint yet")
         abstract = retriever_lib.abstract_params(student.encoder, student.head)
         return student.with_params(checkpoints.restore_params(step, abstract))
+
+
+def summary(workdir: Path | str) -> dict[str, Any]:
+    """Return what a results file says of a run: settings, length, time, held-out measures.
+
+    No paths are in it. `seconds` counts from the start of the last call of the run.
+    """
+    workdir = Path(workdir)
+    config = read_config(workdir)
+    lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    logged = [json.loads(line) for line in lines]
+    with checkpoint.Checkpoints(
+        workdir, keep=config.keep, read_only=True
+    ) as checkpoints:
+        best, latest = checkpoints.best, checkpoints.latest
+    speeds = [x["pairs_per_second"] for x in logged if "pairs_per_second" in x]
+    measured = [x for x in logged if checkpoint.BEST_BY in x]
+    return {
+        "config": config.name,
+        "steps": latest,
+        "checkpoint": best,
+        "seconds": logged[-1]["seconds"],
+        "median_pairs_per_second": round(statistics.median(speeds), 1),
+        "validation": {str(x["step"]): x[checkpoint.BEST_BY] for x in measured},
+        "batch_size": config.data.batch_size,
+        "seed": config.seed,
+        "objective": dataclasses.asdict(config.objective),
+        "optimizer": dataclasses.asdict(config.optimizer),
+        "vocabulary": dataclasses.asdict(config.student.vocabulary),
+    }
 
 
 def load_teacher(config: Config) -> Retriever:
