@@ -15,10 +15,10 @@ from optical_jax.data import sample_lexicon as lexicon
 T = TypeVar("T")
 
 # Few enough that the syllables of a name that is new are known.
-_ONSETS = (*"bcdfgklmnprstvz", "th", "sh", "br", "tr")
+_ONSETS = (*"bcdfglmnprstvz", "th", "sh", "br", "tr")
 _CODAS = ("", "", "", "n", "r", "l", "s", "m")
-# How the invented language spells the names of the world: the longer ones first.
-_SPELLING = (("th", "t"), ("sh", "ŝ"), ("c", "k"))
+# How the invented language spells the names of the world; no two of them alike.
+_SPELLING = (("th", "ð"), ("sh", "ŝ"), ("c", "k"))
 
 # Per class: the prefix of its nouns and of what agrees with them. The last is the plural.
 _NOUN_PREFIXES = ("a", "mu", "ki", "lo", "wö")

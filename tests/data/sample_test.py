@@ -20,7 +20,7 @@ def digest(world: sample.World) -> str:
 
 def test_same_seed_gives_the_same_world_on_every_machine(world):
     # The pinned digest fails where a generator differs between Python versions.
-    assert digest(world).startswith("e1f989213bb0a4ca")
+    assert digest(world).startswith("be4b4bf9f1a4e8f4")
 
 
 def test_another_seed_gives_another_world(world):
