@@ -35,7 +35,7 @@ STYLE = {
     "legend.frameon": False,
 }
 # Longer curves are drawn pale, with a running mean over them.
-_SMOOTHED_FROM = 25
+_SMOOTHED_FROM = 12
 
 
 # {measure: (steps, values)} of one run.
@@ -102,7 +102,7 @@ def _draw_run(row: np.ndarray, title: str, series: Series) -> None:
 
 def _smooth(values: Sequence[float]) -> np.ndarray:
     """Average every value with its neighbours, a sixteenth of all to each side."""
-    reach = len(values) // 16
+    reach = max(1, len(values) // 16)
     sums = np.concatenate([[0.0], np.cumsum(values)])
     places = np.arange(len(values))
     low, high = (
