@@ -5,6 +5,10 @@ and are distilled on 5,000 parallel sentences. `python -m optical_jax.demo` writ
 trains the teacher and runs this; then, by hand,
 
     python -m optical_jax.train --config configs/sample_student.py --workdir work/again
+
+Recorded on a 2-core CPU shared with other work, 2026-11-23, seed 0: test questions in the
+invented language R@10 .883, RR@10 .726; zero-shot .180, .050; BM25 .280, .079; the same
+questions in English .910, .799. The whole demo took 196 CPU seconds.
 """
 
 from optical_jax.config import (
@@ -39,10 +43,11 @@ def get_config() -> Config:
             validation_fraction=0.1,
             cache_dir="work/sample/cache",
             batch_size=64,
+            window=1,
             buckets=(28,),
         ),
         objective=TransportConfig(epsilon=0.05),
-        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=30),
+        optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=30),
         log_every=20,
         eval_every=100,
         save_every=300,

@@ -5,6 +5,9 @@ another fact of the same town or person. `python -m optical_jax.demo` writes the
 this and all that follows; then, by hand,
 
     python -m optical_jax.train --config configs/sample_teacher.py --workdir work/again
+
+Recorded on a 2-core CPU shared with other work, 2026-11-23, seed 0: English test questions
+R@10 .910, RR@10 .799 (BM25: .687, .545).
 """
 
 from optical_jax.config import Config, DataConfig, OptimizerConfig, StudentConfig
@@ -30,6 +33,8 @@ def get_config() -> Config:
             triples="work/sample/data/triples.jsonl",
             cache_dir="work/sample/cache",
             batch_size=16,
+            # Batches that are not sorted by length have one shape: one program to compile.
+            window=1,
             buckets=(28, 52),
         ),
         objective=ContrastiveConfig(),

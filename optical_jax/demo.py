@@ -8,6 +8,7 @@ transport; both are measured, the student is exported, and a report is written.
 import dataclasses
 import json
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -233,7 +234,12 @@ def _verdict(evaluation: record.Evaluation) -> str:
 
 def main() -> None:
     """Read the command line and run the demo."""
-    run(tyro.cli(Options, description=__doc__), console=rich_console.Console())
+    options, console = tyro.cli(Options, description=__doc__), rich_console.Console()
+    try:
+        run(options, console=console)
+    except (ValueError, OSError) as error:
+        console.print(f"error: {error}", style="red", markup=False)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

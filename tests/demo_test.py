@@ -56,6 +56,15 @@ def test_an_earlier_demo_is_replaced_and_nothing_else(tmp_path):
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
+def test_bad_input_ends_with_a_message(tmp_path, monkeypatch, capsys):
+    (tmp_path / "thesis.tex").touch()
+    monkeypatch.setattr("sys.argv", ["demo", "--workdir", str(tmp_path)])
+    with pytest.raises(SystemExit) as stopped:
+        demo.main()
+    assert stopped.value.code == 1
+    assert "no earlier demo's" in " ".join(capsys.readouterr().out.split())
+
+
 def test_verdict_states_shares_of_the_topline():
     rows = [row("topline", 0.8), row("zero-shot", 0.2), row("student", 0.6)]
     evaluation = record.Evaluation(rows=rows, significance={}, seconds=1.0)
