@@ -7,9 +7,14 @@ zero-shot. Student: the same layers with a Swahili vocabulary transplanted from 
     python -m optical_jax.train --config configs/afriqa_sw.py \
         --data.root RAW --data.exclude COLLECTIONS/afriqa --teacher.path TEACHER
     python -m optical_jax.evaluate --workdir work/afriqa_sw --collection COLLECTIONS/afriqa \
-        --queries swa-test --topline_queries swa-en-test
+        --queries swa-test --topline_queries swa-en-test --no-titles
 
 RAW holds the public files named below, one folder a source.
+
+2026-11-23, AMD EPYC, 2 cores shared with other work: 1,100 steps in 34 min (38 pairs/s), teacher
+vectors cached before. Test, 295 questions, passages without titles (--no-titles): student R@10
+.861, RR@10 .676; topline .942, .810; see results/afriqa_sw.json. Held-out R@1 .955 before the first
+step, .959, .970, .972, .972 at steps 275, 550, 825, 1,100.
 """
 
 from optical_jax.config import (
