@@ -72,9 +72,7 @@ def encode_queries(
 ) -> TokenVectors:
     """Encode texts as queries, in float32; see `encode_documents`."""
     plan = plan_texts(retriever, texts, kind="query")
-    vectors = np.empty((plan.offsets[-1], retriever.width), np.float32)
-    fill(retriever, plan, vectors, batch_size=batch_size, mesh=mesh, progress=progress)
-    return TokenVectors(vectors, plan.offsets, plan.token_ids)
+    return _encode(retriever, plan, batch_size, mesh, progress)
 
 
 def encode_documents(
@@ -95,9 +93,7 @@ def encode_documents(
         progress: called after every batch.
     """
     plan = plan_texts(retriever, texts, kind="document")
-    vectors = np.empty((plan.offsets[-1], retriever.width), np.float32)
-    fill(retriever, plan, vectors, batch_size=batch_size, mesh=mesh, progress=progress)
-    return TokenVectors(vectors, plan.offsets, plan.token_ids)
+    return _encode(retriever, plan, batch_size, mesh, progress)
 
 
 @dataclass(frozen=True)
@@ -107,6 +103,18 @@ class Plan:
     encoded: list[tokenize.Encoded]
     offsets: np.ndarray
     token_ids: np.ndarray
+
+
+def _encode(
+    retriever: Retriever,
+    plan: Plan,
+    batch_size: int,
+    mesh: jax.sharding.Mesh | None,
+    progress: Progress | None,
+) -> TokenVectors:
+    vectors = np.empty((plan.offsets[-1], retriever.width), np.float32)
+    fill(retriever, plan, vectors, batch_size=batch_size, mesh=mesh, progress=progress)
+    return TokenVectors(vectors, plan.offsets, plan.token_ids)
 
 
 def plan_texts(

@@ -53,17 +53,18 @@ def open_run(config: Config) -> Path:
                 "--workdir, or delete it to start over"
             )
     workdir.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(config_lib.to_json(config), encoding="utf-8")
-    temporary.replace(path)
+    _write(path, config_lib.to_json(config))
     return workdir
 
 
 def write_report(workdir: Path, report: dict[str, dict[str, int]]) -> None:
     """Keep what cleaning did to each source beside the run; the model card shows it."""
-    path = workdir / "data.json"
+    _write(workdir / "data.json", json.dumps(report, indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 
