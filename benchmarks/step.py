@@ -51,8 +51,10 @@ def _step(length: int, width: int, *, cached: bool):  # noqa: ANN202
     """Return a callable that runs one step and returns its metrics."""
     rng = np.random.default_rng(0)
     batch = {
-        "target": _field(rng, length, width, cached=False),
-        "source": _field(rng, length, _LONGEST if cached else width, cached=cached),
+        "student/target": _field(rng, length, width, cached=False),
+        "teacher/source": _field(
+            rng, length, _LONGEST if cached else width, cached=cached
+        ),
     }
     config = Config(mesh=MeshConfig(data=-1))
     mesh = sharding.make_mesh(config.mesh)
@@ -96,7 +98,7 @@ def _parts(length: int) -> dict:
     def objective(vectors: jax.Array) -> jax.Array:
         student = TokenBatch(vectors, target["mask"], target["mask"])
         encode = SimpleNamespace(student=lambda _: student, teacher=lambda _: teacher)
-        return transport.loss(encode, config.objective)[0]
+        return transport.loss(encode, config.objective.transport)[0]
 
     def encode(params: nnx.State) -> jax.Array:
         return nnx.merge(graph, params)(target["ids"], target["mask"])

@@ -27,6 +27,7 @@ from optical_jax.config import (
 from optical_jax.data.sources import BitextSource
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.vocabulary import VocabularyConfig
+from optical_jax.objectives.mixture import ObjectiveConfig
 from optical_jax.objectives.transport import TransportConfig
 
 _BIBLE = "bible-zefania"
@@ -84,7 +85,7 @@ def get_config() -> Config:
             batch_size=64,
             buckets=(16, 24, 32, 48, 64),
         ),
-        objective=TransportConfig(epsilon=0.05),
+        objective=ObjectiveConfig(transport=TransportConfig(epsilon=0.05)),
         optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=100),
         eval_every=275,
         save_every=275,

@@ -20,6 +20,7 @@ from optical_jax.config import (
 )
 from optical_jax.data.sources import BitextSource
 from optical_jax.models.vocabulary import VocabularyConfig
+from optical_jax.objectives.mixture import ObjectiveConfig
 from optical_jax.objectives.transport import TransportConfig
 
 
@@ -46,7 +47,7 @@ def get_config() -> Config:
             window=1,
             buckets=(28,),
         ),
-        objective=TransportConfig(epsilon=0.05),
+        objective=ObjectiveConfig(transport=TransportConfig(epsilon=0.05)),
         optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=30),
         log_every=20,
         eval_every=100,

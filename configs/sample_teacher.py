@@ -12,7 +12,7 @@ R@10 .910, RR@10 .799 (BM25: .687, .545).
 
 from optical_jax.config import Config, DataConfig, OptimizerConfig, StudentConfig
 from optical_jax.models.head import HeadConfig
-from optical_jax.objectives.contrastive import ContrastiveConfig
+from optical_jax.objectives.mixture import ObjectiveConfig
 
 HEAD = HeadConfig(
     query_length=28,
@@ -37,7 +37,7 @@ def get_config() -> Config:
             window=1,
             buckets=(28, 52),
         ),
-        objective=ContrastiveConfig(),
+        objective=ObjectiveConfig(mix="contrastive"),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=30),
         log_every=20,
         eval_every=250,

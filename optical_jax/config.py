@@ -14,7 +14,7 @@ import sys
 import types
 import typing
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,10 +24,7 @@ from optical_jax.data.clean import CleaningConfig
 from optical_jax.data.sources import BitextSource
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.vocabulary import VocabularyConfig
-from optical_jax.objectives.contrastive import ContrastiveConfig
-from optical_jax.objectives.transport import TransportConfig
-
-OBJECTIVES = {"transport": TransportConfig, "contrastive": ContrastiveConfig}
+from optical_jax.objectives.mixture import ObjectiveConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +119,7 @@ class Config:
     teacher: TeacherConfig = TeacherConfig()
     student: StudentConfig = StudentConfig()
     data: DataConfig = DataConfig()
-    objective: TransportConfig | ContrastiveConfig = field(
-        default_factory=TransportConfig
-    )
+    objective: ObjectiveConfig = ObjectiveConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     mesh: MeshConfig = MeshConfig()
     log_every: int = 20
@@ -259,21 +254,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401
     if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
-        known = {k.__dataclass_fields__["name"].default: k for k in args if _named(k)}
-        if known:
-            name = value.get("name")
-            if name not in known:
-                raise ValueError(
-                    f"{where}.name must be one of {sorted(known)}, got {name!r}"
-                )
-            return _build(known[name], value, where)
         return _convert(next(k for k in args if k is not type(None)), value, where)
     if origin is tuple:
         return tuple(_convert(args[0], item, where) for item in value)
     if dataclasses.is_dataclass(hint):
         return _build(hint, value, where)
     return value
-
-
-def _named(kind: type) -> bool:
-    return dataclasses.is_dataclass(kind) and "name" in kind.__dataclass_fields__

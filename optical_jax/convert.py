@@ -225,7 +225,7 @@ def _facts(
         base_model=_hub_id(config.student.path or config.teacher.path),
         document_encoder=_published(config.teacher.path),
         sources=_json(counted) if counted.is_file() else listed,
-        config=dataclasses.asdict(config),
+        config=dataclasses.asdict(config) | {"objective": config.objective.used()},
     )
 
 

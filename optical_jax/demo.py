@@ -194,7 +194,7 @@ def _report(
         *encoders,
         source=question.english,
         target=question.invented,
-        config=sample_student.get_config().objective,
+        config=sample_student.get_config().objective.transport,
     )
     return report.write_report(
         output,

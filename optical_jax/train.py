@@ -233,7 +233,7 @@ def _check_finite(step: int, values: dict[str, float], latest: int | None) -> No
         raise FloatingPointError(
             f"step {step}: {', '.join(wrong)} is not a number; nothing was saved since "
             f"step {latest or 0}, which is good. Lower optimizer.learning_rate, raise "
-            "objective.epsilon, or look at the data around this step"
+            "objective.transport.epsilon, or look at the data around this step"
         )
 
 

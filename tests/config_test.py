@@ -9,6 +9,7 @@ from optical_jax.config import Config, DataConfig, OptimizerConfig, StudentConfi
 from optical_jax.data.sources import BitextSource
 from optical_jax.models.head import HeadConfig
 from optical_jax.objectives.contrastive import ContrastiveConfig
+from optical_jax.objectives.mixture import ObjectiveConfig
 from optical_jax.objectives.transport import TransportConfig
 
 _PRESETS = sorted(Path("configs").glob("[a-z]*.py"))
@@ -26,10 +27,17 @@ def test_every_preset_loads_and_survives_json(path):
 
 
 def test_any_field_can_be_set_from_the_command_line():
-    argv = ["--objective.epsilon", "0.1", "--mesh.data", "4", "--mesh.fsdp", "2"]
+    argv = [
+        "--objective.transport.epsilon",
+        "0.1",
+        "--mesh.data",
+        "4",
+        "--mesh.fsdp",
+        "2",
+    ]
     argv += ["--student.vocabulary.mode", "replace", "--data.buckets", "8", "16"]
     config = config_lib.parse(argv, prog="train")
-    assert config.objective == TransportConfig(epsilon=0.1)
+    assert config.objective.transport == TransportConfig(epsilon=0.1)
     assert (config.mesh.data, config.mesh.fsdp) == (4, 2)
     assert config.student.vocabulary.mode == "replace"
     assert config.data.buckets == (8, 16)
@@ -47,19 +55,22 @@ def test_overrides_lie_over_a_preset(tmp_path):
 
 def test_a_typo_gets_the_right_name(capsys):
     with pytest.raises(SystemExit):
-        config_lib.parse(["--objective.epsilom", "0.1"], prog="train")
-    assert "--objective.epsilon" in capsys.readouterr().err
+        config_lib.parse(["--objective.transport.epsilom", "0.1"], prog="train")
+    assert "--objective.transport.epsilon" in capsys.readouterr().err
 
 
 def test_a_bad_value_names_field_rule_and_value(capsys):
     with pytest.raises(SystemExit):
-        config_lib.parse(["--objective.epsilon", "0"], prog="train")
-    assert "objective.epsilon must be > 0" in " ".join(capsys.readouterr().err.split())
+        config_lib.parse(["--objective.transport.epsilon", "0"], prog="train")
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "objective.transport.epsilon must be > 0" in shown
 
 
 def test_json_keeps_every_kind_of_field():
     config = Config(
-        objective=ContrastiveConfig(temperature=2.0),
+        objective=ObjectiveConfig(
+            mix="contrastive", contrastive=ContrastiveConfig(temperature=2.0)
+        ),
         student=StudentConfig(head=HeadConfig(projection=8, skiplist=("!",))),
         data=DataConfig(
             sources=(
@@ -74,10 +85,10 @@ def test_json_keeps_every_kind_of_field():
     ("text", "message"),
     [
         ('{"stepz": 3}', r"config has no field 'stepz'; did you mean 'steps'\?"),
-        ('{"objective": {"name": "transprt"}}', r"objective\.name must be one of"),
+        ('{"objective": {"mix": "transprt"}}', r"did you mean 'transport'\?"),
         (
-            '{"objective": {"name": "transport", "epsilom": 1}}',
-            r"config\.objective has no field 'epsilom'; did you mean 'epsilon'\?",
+            '{"objective": {"transport": {"epsilom": 1}}}',
+            r"transport has no field 'epsilom'; did you mean 'epsilon'\?",
         ),
     ],
 )

@@ -16,7 +16,7 @@ from optical_jax import config as config_lib
 from optical_jax import train
 from optical_jax.config import DataConfig, MeshConfig, OptimizerConfig, StudentConfig
 from optical_jax.models import folder
-from optical_jax.objectives.contrastive import ContrastiveConfig
+from optical_jax.objectives.mixture import ObjectiveConfig
 from optical_jax.training import checkpoint, workdir
 from tests.models import tiny
 from tests.training import tiny_run
@@ -249,7 +249,7 @@ def test_a_contrastive_teacher_learns_its_triples(tmp_path):
             buckets=(24,),
             validation_fraction=0.1,
         ),
-        objective=ContrastiveConfig(),
+        objective=ObjectiveConfig(mix="contrastive"),
         optimizer=OptimizerConfig(learning_rate=5e-3, warmup_steps=2),
         mesh=MeshConfig(data=4, fsdp=2),
         log_every=1,

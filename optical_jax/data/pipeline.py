@@ -6,8 +6,9 @@ mesh. Sorting happens inside windows of a few dozen batches, which keeps padding
 without tying the order of the whole epoch to length.
 """
 
+import dataclasses
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -28,14 +29,24 @@ class Examples(Protocol):
         """Return {field: [text, ...]} of several examples."""
 
 
+# The examples of a batch: (index, {field: [Encoded, ...]}).
+Rows = Sequence[tuple[int, Mapping[str, list[tokenize.Encoded]]]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """One text of an example: who tokenises it, and as what."""
 
     text: tokenize.TextEncoder
     kind: Literal["query", "document"]
+    # Which text of the example; None: the one of the field's own name.
+    column: str | None = None
     # Vectors computed earlier; they go into the batch in place of token ids.
     cached: teacher_vectors.TeacherVectors | None = None
+    # Further arrays [b ...], made of the batch's rows and this field's padded arrays.
+    extras: Mapping[str, Callable[[Rows, Mapping[str, np.ndarray]], np.ndarray]] = (
+        dataclasses.field(default_factory=dict)
+    )
 
     def encode(self, texts: Sequence[str]) -> list[tokenize.Encoded]:
         """Tokenise with the head's conventions for queries or documents."""
@@ -98,8 +109,9 @@ class LengthSorted(grain.MapDataset):
         rows = self._windows[window]
         encoded: list[dict[str, list[tokenize.Encoded]]] = [{} for _ in rows]
         for name, field in self._fields.items():
-            counts = [len(texts[name]) for _, texts in rows]
-            flat = field.encode([text for _, texts in rows for text in texts[name]])
+            column = field.column or name
+            counts = [len(texts[column]) for _, texts in rows]
+            flat = field.encode([text for _, texts in rows for text in texts[column]])
             ends = np.cumsum(counts)
             for row, end, count in zip(encoded, ends, counts, strict=True):
                 row[name] = flat[end - count : end]
@@ -127,9 +139,11 @@ class Assemble:
 
     fields: Mapping[str, Field]
     buckets: tuple[int, ...]
+    # What a batch holds beside its examples' own texts, made of its rows.
+    shared: Mapping[str, Callable[[Rows], dict[str, np.ndarray]]]
 
-    def __call__(self, rows: Sequence[tuple[int, Any]]) -> Batch:
-        """Return {field: {ids or vectors, mask, scored}}, [b l] or [b texts l].
+    def __call__(self, rows: Rows) -> Batch:
+        """Return {field: {ids or vectors, mask, scored, extras}}, [b l] or [b texts l].
 
         All fields that will be encoded share one bucket (cut to their longest), so that
         a run compiles one shape a bucket; cached vectors always get their longest.
@@ -144,6 +158,7 @@ class Assemble:
             encoded = [e for _, row in mine for e in row[name]]
             length = field.longest if field.cached else min(bucket, field.longest)
             padded = tokenize.pad(encoded, length, pad_id=field.text.pad_id)
+            more = {k: make(mine, padded) for k, make in field.extras.items()}
             if field.cached is not None:
                 del padded["ids"]
                 padded["vectors"] = field.cached.padded([i for i, _ in mine], length)
@@ -151,11 +166,11 @@ class Assemble:
                 padded = {
                     k: v.reshape(len(mine), -1, length) for k, v in padded.items()
                 }
-            batch[name] = padded
-        return batch
+            batch[name] = padded | more
+        return batch | {name: make(mine) for name, make in self.shared.items()}
 
 
-def batches(
+def stream(
     texts: Examples,
     *,
     groups: Sequence[tuple[np.ndarray, float]],
@@ -164,18 +179,20 @@ def batches(
     window: int,
     buckets: tuple[int, ...],
     seed: int,
-) -> grain.DatasetIterator:
-    """Return the endless, checkpointable stream of training batches of this host.
+    shared: Mapping[str, Callable[[Rows], dict[str, np.ndarray]]] | None = None,
+) -> grain.MapDataset:
+    """Return the endless sequence of training batches of this host.
 
     Args:
         texts: the examples, by index.
         groups: (indices, weight) of each source; sources are mixed in proportion to
             their number of examples times weight, each reshuffled every epoch of its own.
-        fields: the texts of an example.
+        fields: the texts of an example, by their names in the batch.
         batch_size: examples a batch, over all hosts.
         window: batches that are sorted together.
         buckets: padded lengths.
         seed: of every shuffle.
+        shared: further fields of the batch, made of its rows.
 
     Raises:
         ValueError: if batch_size is not divisible by the number of hosts, or there are
@@ -203,9 +220,31 @@ def batches(
     ordered = LengthSorted(
         windows, fields=fields, batch_size=batch_size, batches=window, seed=seed
     )
-    assembled = ordered.map(Assemble(fields=fields, buckets=buckets))
+    return ordered.map(Assemble(fields=fields, buckets=buckets, shared=shared or {}))
+
+
+class Merged(grain.MapDataset):
+    """Several streams side by side: element i has the fields of every stream's batch i."""
+
+    def __init__(self, streams: Sequence[grain.MapDataset]):
+        """Take streams whose fields have different names."""
+        super().__init__(streams)
+
+    def __len__(self) -> int:
+        return min(len(stream) for stream in self._parents)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return one merged batch."""
+        if isinstance(index, slice):
+            return self.slice(index)
+        return {k: v for stream in self._parents for k, v in stream[index].items()}
+
+
+def batches(streams: Sequence[grain.MapDataset]) -> grain.DatasetIterator:
+    """Return the checkpointable iterator over one stream, or several side by side."""
+    merged = streams[0] if len(streams) == 1 else Merged(streams)
     options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
-    return iter(assembled.to_iter_dataset(options))
+    return iter(merged.to_iter_dataset(options))
 
 
 class BitextExamples:

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from array_record.python import array_record_data_source, array_record_module
@@ -71,20 +71,24 @@ def compute(
     teacher: Retriever,
     texts: Sequence[str],
     *,
+    kind: Literal["query", "document"] = "query",
     cache_dir: Path,
     batch_size: int = 64,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> TeacherVectors:
-    """Return the teacher's vectors of texts as queries, computing what is not there.
+    """Return the teacher's vectors of texts, computing what is not there.
 
     Args:
         teacher: the frozen retriever.
         texts: sentences in the teacher's language; the cache is keyed by their content.
+        kind: what they are encoded as.
         cache_dir: where the directory of this teacher and these texts is made.
         batch_size: sentences a call.
         on_progress: called with sentences done and in all.
     """
-    content = hashlib.sha256(json.dumps([fingerprint(teacher), *texts]).encode())
+    key = [fingerprint(teacher), *([kind] if kind != "query" else []), *texts]
+    content = hashlib.sha256(json.dumps(key).encode())
+    encode_texts = {"query": encode.encode_queries, "document": encode.encode_documents}
     folder = cache_dir / f"teacher-{content.hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     shards = []
@@ -94,7 +98,7 @@ def compute(
         if not shard.is_file():
             part = texts[start : start + _SHARD]
             with _written(shard) as writer:
-                found = encode.encode_queries(teacher, part, batch_size=batch_size)
+                found = encode_texts[kind](teacher, part, batch_size=batch_size)
                 for i in range(len(found)):
                     writer.write(found[i].astype(np.float16).tobytes())
         on_progress(min(start + _SHARD, len(texts)), len(texts))

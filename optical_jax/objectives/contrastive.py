@@ -1,7 +1,7 @@
 """In-batch contrastive training of a retriever over MaxSim: how a teacher is made."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -17,20 +17,19 @@ from optical_jax.retrieval import maxsim
 class ContrastiveConfig:
     """Settings of the contrastive objective."""
 
-    name: Literal["contrastive"] = "contrastive"
     # Scores are divided by it; MaxSim of q scored tokens lies in [-q, q].
     temperature: float = 1.0
 
-    fields: ClassVar = {
-        "query": ("student", "query"),
-        "document": ("student", "document"),
-    }
+    uses: ClassVar = (
+        tokens.Use("student", "query", "query"),
+        tokens.Use("student", "document", "document"),
+    )
 
     def __post_init__(self) -> None:
         """Check ranges before any long work."""
         if not self.temperature > 0:
             raise ValueError(
-                f"objective.temperature must be > 0, got {self.temperature}"
+                f"objective.contrastive.temperature must be > 0, got {self.temperature}"
             )
 
 

@@ -1,8 +1,21 @@
 """What an objective sees of a batch: token vectors, and how it asks for them."""
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Array, Bool, Float
+
+# Texts of an example of bitext: a sentence in the teacher's language and its translation.
+BITEXT_FIELDS = ("source", "target")
+# Texts of an example of relevance: a query; its positive document, then negatives.
+RANKING_FIELDS = ("query", "document")
+
+
+class Use(NamedTuple):
+    """An objective lets the student or the teacher encode a field, as query or document."""
+
+    who: Literal["student", "teacher"]
+    field: str
+    kind: Literal["query", "document"]
 
 
 class TokenBatch(NamedTuple):
@@ -19,10 +32,19 @@ class TokenBatch(NamedTuple):
 
 @runtime_checkable
 class Encode(Protocol):
-    """Encode fields of the batch at hand with the model that is trained or its teacher."""
+    """Encode fields of the batch at hand with the model that is trained or its teacher.
+
+    What was encoded once is kept: objectives that add up share one forward pass. The part
+    of the run that is done, in [0, 1], is `progress`, a scalar.
+    """
+
+    progress: Float[Array, ""]
 
     def student(self, field: str) -> TokenBatch:
         """Encode a field with the trained parameters; gradients flow."""
 
     def teacher(self, field: str) -> TokenBatch:
         """Encode a field with the frozen teacher, or take its vectors from the batch."""
+
+    def array(self, key: str, name: str) -> Array:
+        """Return an array that the data put beside a text: ("student/target", "ids")."""

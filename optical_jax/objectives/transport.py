@@ -19,7 +19,6 @@ _LARGEST_COST = {"cosine": 2.0, "squared-euclidean": 4.0}
 class TransportConfig:
     """Settings of the transport objective; the defaults are this project's choices."""
 
-    name: Literal["transport"] = "transport"
     cost: Literal["cosine", "squared-euclidean"] = "cosine"
     # Mass over the student's real tokens, or over all its query slots ([MASK] included).
     marginals: Literal["tokens", "slots"] = "tokens"
@@ -28,21 +27,21 @@ class TransportConfig:
     iterations: int = 100
     solver: sinkhorn.Solver = "auto"
 
-    # Texts of an example: field -> (who encodes it, as what).
-    fields: ClassVar = {
-        "target": ("student", "query"),
-        "source": ("teacher", "query"),
-    }
+    uses: ClassVar = (
+        tokens.Use("student", "target", "query"),
+        tokens.Use("teacher", "source", "query"),
+    )
 
     def __post_init__(self) -> None:
         """Check ranges before any long work."""
         if not self.epsilon > 0:
             raise ValueError(
-                f"objective.epsilon must be > 0 (0.01 is sharp, 0.5 is soft), got {self.epsilon}"
+                "objective.transport.epsilon must be > 0 (0.01 is sharp, 0.5 is soft), "
+                f"got {self.epsilon}"
             )
         if self.iterations < 1:
             raise ValueError(
-                f"objective.iterations must be at least 1, got {self.iterations}"
+                f"objective.transport.iterations must be at least 1, got {self.iterations}"
             )
         self.resolved_solver()
 

@@ -21,7 +21,7 @@ from optical_jax.data.sources import Pair
 from optical_jax.models import folder, hf, layout, new_head, retriever, vocabulary
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
-from optical_jax.objectives.contrastive import ContrastiveConfig
+from optical_jax.objectives import tokens
 from optical_jax.retrieval import encode
 from optical_jax.training import validation, workdir
 
@@ -47,87 +47,148 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
         config: the run.
         run: its folder.
         say: prints a line.
+
+    Raises:
+        ValueError: if the objective needs texts or a teacher that the config lacks.
     """
-    if isinstance(config.objective, ContrastiveConfig):
-        return _retrieval_training(config, run, say)
-    return _distillation(config, run, say)
+    objective, data = config.objective, config.data
+    teacher = _teacher(config) if objective.uses(who="teacher") else None
+    bitext = ranking = None
+    if data.sources or objective.uses(fields=tokens.BITEXT_FIELDS):
+        bitext = _Bitext(config, run, say)
+    if objective.uses(fields=tokens.RANKING_FIELDS):
+        ranking = _Ranking(config, say)
+    student = _student(config, run, bitext.pairs if bitext else [], teacher, say)
+    streams = []
+    if bitext and objective.uses(fields=tokens.BITEXT_FIELDS):
+        streams.append(bitext.stream(student, teacher))
+    if ranking:
+        streams.append(ranking.stream(student, teacher))
+    return Inputs(
+        student,
+        teacher,
+        pipeline.batches(streams),
+        bitext.held_out(teacher) if bitext else ranking.held_out(),
+        bitext.size if bitext else ranking.size,
+    )
 
 
-def _distillation(config: Config, run: Path, say: Say) -> Inputs:
-    data = config.data
+def _teacher(config: Config) -> Retriever:
     teacher = workdir.load_teacher(config)
-    if teacher.head.kind != "multi-vector":
+    if teacher.head.kind != "multi-vector" and "transport" in config.objective.parts():
         raise ValueError(
             "objective 'transport' aligns tokens, so teacher.head.kind must be "
             f"'multi-vector', got {teacher.head.kind!r}; set teacher.head"
         )
-    prepared = prepare.prepare_bitext(config)
-    workdir.write_report(run, prepared.report)
-    train, held_out = prepared.split("train"), prepared.split("validation")
-    rows = train[:]
-    say(f"bitext: {len(train)} pairs to train on, {len(held_out)} held out")
-    student = _student(
-        config, run, [Pair(r["source"], r["target"]) for r in rows], teacher, say
-    )
-    cached = None
-    if data.cache_teacher:
-        cached = teacher_vectors.compute(
-            teacher,
-            [row["source"] for row in rows],
-            cache_dir=Path(data.cache_dir).expanduser(),
-            on_progress=lambda n, total: say(f"teacher vectors: {n} of {total}"),
+    return teacher
+
+
+def _fields(
+    config: Config,
+    names: tuple[str, ...],
+    student: Retriever,
+    teacher: Retriever | None,
+    cached: dict[str, teacher_vectors.TeacherVectors],
+) -> dict[str, pipeline.Field]:
+    """Return the batch's fields that the objective has encoded of some texts."""
+    return {
+        f"{who}/{name}": pipeline.Field(
+            text=(student if who == "student" else teacher).text,
+            kind=kind,
+            column=name,
+            cached=cached.get(name) if who == "teacher" else None,
         )
-    weights = {source.name: source.weight for source in data.sources}
-    fields = {
-        "target": pipeline.Field(text=student.text, kind="query"),
-        "source": pipeline.Field(text=teacher.text, kind="query", cached=cached),
+        for (who, name), kind in config.objective.kinds().items()
+        if name in names
     }
-    batches = pipeline.batches(
-        pipeline.BitextExamples(train),
-        groups=[(i, weights[name]) for name, i in prepared.origins("train").items()],
-        fields=fields,
-        batch_size=data.batch_size,
-        window=data.window,
-        buckets=data.buckets,
-        seed=config.seed,
-    )
-    pairs = held_out[:]
-    sources = [row["source"] for row in pairs]
-    return Inputs(
-        student,
-        teacher,
-        batches,
-        validation.HeldOut(
-            [row["target"] for row in pairs],
-            sources,
-            vectors=encode.encode_queries(teacher, sources),
-        ),
-        len(train),
-    )
 
 
-def _retrieval_training(config: Config, run: Path, say: Say) -> Inputs:
-    data = config.data
-    examples = triples.read(Path(data.triples), negatives=data.negatives)
-    held, kept = _hold_out(examples, config)
-    say(f"triples: {len(kept)} to train on, {len(held)} held out")
-    student = _student(config, run, [], None, say)
-    fields = {
-        "query": pipeline.Field(text=student.text, kind="query"),
-        "document": pipeline.Field(text=student.text, kind="document"),
-    }
-    batches = pipeline.batches(
-        examples,
-        groups=[(kept, 1.0)],
-        fields=fields,
-        batch_size=data.batch_size,
-        window=data.window,
-        buckets=data.buckets,
-        seed=config.seed,
-    )
-    texts = {t["document"][0]: t["query"][0] for t in examples.read(held)}
-    held_out = validation.HeldOut(list(texts.values()), list(texts))
-    return Inputs(student, None, batches, held_out, len(kept))
+class _Bitext:
+    """Parallel sentences: what is trained on, and what is held out."""
+
+    def __init__(self, config: Config, run: Path, say: Say):
+        self._config, self._say = config, say
+        self._prepared = prepare.prepare_bitext(config)
+        workdir.write_report(run, self._prepared.report)
+        self._train = self._prepared.split("train")
+        self._held_out = self._prepared.split("validation")
+        self.size = len(self._train)
+        self.pairs = [Pair(row["source"], row["target"]) for row in self._train[:]]
+        say(f"bitext: {self.size} pairs to train on, {len(self._held_out)} held out")
+
+    def stream(self, student: Retriever, teacher: Retriever | None) -> grain.MapDataset:
+        data = self._config.data
+        weights = {source.name: source.weight for source in data.sources}
+        origins = self._prepared.origins("train").items()
+        return pipeline.stream(
+            pipeline.BitextExamples(self._train),
+            groups=[(indices, weights[name]) for name, indices in origins],
+            fields=_fields(
+                self._config,
+                tokens.BITEXT_FIELDS,
+                student,
+                teacher,
+                self._cached(teacher),
+            ),
+            batch_size=data.batch_size,
+            window=data.window,
+            buckets=data.buckets,
+            seed=self._config.seed,
+        )
+
+    def _cached(
+        self, teacher: Retriever | None
+    ) -> dict[str, teacher_vectors.TeacherVectors]:
+        kind = self._config.objective.kinds().get(("teacher", "source"))
+        if kind is None or not self._config.data.cache_teacher:
+            return {}
+        vectors = teacher_vectors.compute(
+            teacher,
+            [pair.source for pair in self.pairs],
+            kind=kind,
+            cache_dir=Path(self._config.data.cache_dir).expanduser(),
+            on_progress=lambda n, total: self._say(f"teacher vectors: {n} of {total}"),
+        )
+        return {"source": vectors}
+
+    def held_out(self, teacher: Retriever | None) -> validation.HeldOut:
+        pairs = self._held_out[:]
+        sources = [row["source"] for row in pairs]
+        targets = [row["target"] for row in pairs]
+        if teacher is None:
+            return validation.HeldOut(targets, sources)
+        vectors = encode.encode_queries(teacher, sources)
+        return validation.HeldOut(targets, sources, vectors=vectors)
+
+
+class _Ranking:
+    """Queries with relevant documents: what is trained on, and what is held out."""
+
+    def __init__(self, config: Config, say: Say):
+        self._config = config
+        self._examples = triples.read(
+            Path(config.data.triples), negatives=config.data.negatives
+        )
+        self._held, self._kept = _hold_out(self._examples, config)
+        self.size = len(self._kept)
+        say(f"triples: {self.size} to train on, {len(self._held)} held out")
+
+    def stream(self, student: Retriever, teacher: Retriever | None) -> grain.MapDataset:
+        data = self._config.data
+        return pipeline.stream(
+            self._examples,
+            groups=[(self._kept, 1.0)],
+            fields=_fields(self._config, tokens.RANKING_FIELDS, student, teacher, {}),
+            batch_size=data.batch_size,
+            window=data.window,
+            buckets=data.buckets,
+            seed=self._config.seed,
+        )
+
+    def held_out(self) -> validation.HeldOut:
+        rows = self._examples.read(self._held)
+        texts = {row["document"][0]: row["query"][0] for row in rows}
+        return validation.HeldOut(list(texts.values()), list(texts))
 
 
 def _hold_out(

@@ -14,14 +14,12 @@ from jax.sharding import Mesh
 from optical_jax.config import Config
 from optical_jax.models import retriever
 from optical_jax.models.retriever import Retriever
-from optical_jax.objectives import contrastive, transport
+from optical_jax.objectives import mixture
 from optical_jax.objectives.tokens import TokenBatch
 from optical_jax.training import sharding
 
-_LOSSES = {
-    transport.TransportConfig: transport.loss,
-    contrastive.ContrastiveConfig: contrastive.loss,
-}
+# Arrays of a field with an entry a token; others have an entry an example.
+_TOKEN_ARRAYS = ("ids", "mask", "scored", "vectors")
 
 
 @functools.partial(
@@ -51,32 +49,44 @@ class _Encoder:
     teacher_graph: nnx.GraphDef | None
     teacher_params: nnx.State | None
     key: jax.Array | None
+    progress: jax.Array
+    encoded: dict[str, TokenBatch] = dataclasses.field(default_factory=dict)
 
     def student(self, field: str) -> TokenBatch:
-        values = _flat(self.batch[field])
-        rngs = None
-        if self.key is not None:
-            index = sorted(self.batch).index(field)
-            rngs = nnx.Rngs(dropout=jax.random.fold_in(self.key, index))
-        model = nnx.merge(self.student_graph, self.student_params)
-        vectors = model(values["ids"], values["mask"], rngs=rngs)
-        return _tokens(vectors, values)
+        key = f"student/{field}"
+        if key not in self.encoded:
+            values = _flat(self.batch[key])
+            rngs = None
+            if self.key is not None:
+                index = sorted(self.batch).index(key)
+                rngs = nnx.Rngs(dropout=jax.random.fold_in(self.key, index))
+            model = nnx.merge(self.student_graph, self.student_params)
+            vectors = model(values["ids"], values["mask"], rngs=rngs)
+            self.encoded[key] = _tokens(vectors, values)
+        return self.encoded[key]
 
     def teacher(self, field: str) -> TokenBatch:
-        values = _flat(self.batch[field])
-        if "vectors" in values:
-            vectors = values["vectors"].astype(jnp.float32)
-        else:
-            model = nnx.merge(self.teacher_graph, self.teacher_params)
-            vectors = jax.lax.stop_gradient(model(values["ids"], values["mask"]))
-        return _tokens(vectors, values)
+        key = f"teacher/{field}"
+        if key not in self.encoded:
+            values = _flat(self.batch[key])
+            if "vectors" in values:
+                vectors = values["vectors"].astype(jnp.float32)
+            else:
+                model = nnx.merge(self.teacher_graph, self.teacher_params)
+                vectors = jax.lax.stop_gradient(model(values["ids"], values["mask"]))
+            self.encoded[key] = _tokens(vectors, values)
+        return self.encoded[key]
+
+    def array(self, key: str, name: str) -> jax.Array:
+        return self.batch[key][name]
 
 
 def _flat(values: dict[str, jax.Array]) -> dict[str, jax.Array]:
     """Bring a field of several texts an example, [b texts l], to [b * texts, l]."""
     if values["mask"].ndim == 2:
         return values
-    return {k: v.reshape(-1, v.shape[-1]) for k, v in values.items()}
+    tokens = {k: v for k, v in values.items() if k in _TOKEN_ARRAYS}
+    return {k: v.reshape(-1, *v.shape[2:]) for k, v in tokens.items()}
 
 
 def _tokens(vectors: jax.Array, values: dict[str, jax.Array]) -> TokenBatch:
@@ -108,9 +118,8 @@ def make_step(
     teacher_graph = None
     if teacher is not None:
         teacher_graph = retriever.graphdef(teacher.encoder, teacher.head, dtype=dtype)
-    objective, loss = config.objective, _LOSSES[type(config.objective)]
 
-    def loss_and_grads(params, teacher_params, batch, key):  # noqa: ANN001, ANN202
+    def loss_and_grads(params, teacher_params, batch, key, progress):  # noqa: ANN001, ANN202
         def loss_fn(params):  # noqa: ANN001, ANN202
             encode = _Encoder(
                 batch,
@@ -119,15 +128,22 @@ def make_step(
                 teacher_graph,
                 teacher_params,
                 key if config.student.dropout else None,
+                progress,
             )
-            return loss(encode, objective)
+            return mixture.loss(encode, config.objective)
 
         return jax.value_and_grad(loss_fn, has_aux=True)(params)
 
     def train_step(state, teacher_params, batch, key):  # noqa: ANN001, ANN202
         key = jax.random.fold_in(key, state.step)
+        progress = state.step.astype(jnp.float32) / config.steps
         (value, metrics), grads = _accumulated(
-            loss_and_grads, state.params, teacher_params, batch, key, config
+            functools.partial(loss_and_grads, progress=progress),
+            state.params,
+            teacher_params,
+            batch,
+            key,
+            config,
         )
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)

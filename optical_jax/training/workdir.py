@@ -147,7 +147,7 @@ def summary(workdir: Path | str) -> dict[str, Any]:
         "validation": {str(x["step"]): x[checkpoint.BEST_BY] for x in measured},
         "batch_size": config.data.batch_size,
         "seed": config.seed,
-        "objective": dataclasses.asdict(config.objective),
+        "objective": config.objective.used(),
         "optimizer": dataclasses.asdict(config.optimizer),
         "vocabulary": dataclasses.asdict(config.student.vocabulary),
     }

@@ -33,7 +33,11 @@ def _batches(groups=None, fields=None, **settings):
     base = {"batch_size": 8, "window": 4, "buckets": (8, 12, 16), "seed": 0}
     groups = groups or [(np.arange(64), 1.0)]
     return pipeline.batches(
-        _Texts(), groups=groups, fields=fields, **{**base, **settings}
+        [
+            pipeline.stream(
+                _Texts(), groups=groups, fields=fields, **{**base, **settings}
+            )
+        ]
     )
 
 
@@ -142,7 +146,7 @@ def test_triples_keep_a_query_and_its_documents_together():
         "query": pipeline.Field(text=model.text, kind="query"),
         "document": pipeline.Field(text=model.text, kind="document"),
     }
-    stream = pipeline.batches(
+    stream = pipeline.stream(
         triples.TripleExamples(rows, negatives=2),
         groups=[(np.arange(16), 1.0)],
         fields=fields,
@@ -151,7 +155,7 @@ def test_triples_keep_a_query_and_its_documents_together():
         buckets=(24,),
         seed=0,
     )
-    batch = next(stream)
+    batch = next(pipeline.batches([stream]))
     assert batch["query"]["ids"].shape == (4, 16)
     assert batch["document"]["ids"].shape == (4, 3, 24)
 
@@ -165,3 +169,65 @@ def test_triples_keep_a_query_and_its_documents_together():
     ):
         n = words(query)
         assert [words(d) for d in documents] == [f"who{n}", f"the{n}", f"book{n}"]
+
+
+def test_streams_lie_side_by_side_and_resume_together():
+    model = tiny.make(tiny.TOKENWISE)
+
+    def both():
+        return pipeline.batches(
+            [
+                pipeline.stream(
+                    _Texts(),
+                    groups=[(np.arange(32), 1.0)],
+                    fields={
+                        name: pipeline.Field(
+                            text=model.text, kind="query", column="target"
+                        )
+                    },
+                    batch_size=4,
+                    window=2,
+                    buckets=(16,),
+                    seed=seed,
+                )
+                for seed, name in enumerate(("target", "other"))
+            ]
+        )
+
+    stream = both()
+    batches = [next(stream) for _ in range(3)]
+    assert set(batches[0]) == {"target", "other"}
+    assert _numbers(batches[0]) != _numbers({"target": batches[0]["other"]})
+    state = stream.get_state()
+    expected = next(stream)
+    resumed = both()
+    resumed.set_state(state)
+    found = next(resumed)
+    for name in ("target", "other"):
+        np.testing.assert_array_equal(found[name]["ids"], expected[name]["ids"])
+
+
+def test_extras_and_shared_fields_are_made_of_the_batchs_rows():
+    model = tiny.make(tiny.TOKENWISE)
+    field = pipeline.Field(
+        text=model.text,
+        kind="query",
+        extras={
+            "number": lambda rows, _: np.array([i for i, _ in rows]),
+            "double": lambda _, arrays: 2 * arrays["ids"],
+        },
+    )
+    stream = pipeline.stream(
+        _Texts(),
+        groups=[(np.arange(32), 1.0)],
+        fields={"target": field},
+        batch_size=4,
+        window=2,
+        buckets=(16,),
+        seed=0,
+        shared={"count": lambda rows: {"n": np.array([len(rows)])}},
+    )
+    batch = next(pipeline.batches([stream]))
+    assert batch["target"]["number"].tolist() == _numbers(batch)
+    np.testing.assert_array_equal(batch["target"]["double"], 2 * batch["target"]["ids"])
+    assert batch["count"]["n"].tolist() == [4]

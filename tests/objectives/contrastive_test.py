@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,6 +5,7 @@ import pytest
 from optical_jax.objectives import contrastive
 from optical_jax.objectives.contrastive import ContrastiveConfig
 from optical_jax.objectives.tokens import TokenBatch
+from tests.objectives import given
 
 
 def _tokens(rng, batch, length):
@@ -37,9 +36,7 @@ def test_equals_a_double_loop(rng, negatives):
     batch = 10
     query = _tokens(rng, batch, 4)
     document = _tokens(rng, batch * (1 + negatives), 7)
-    encode = SimpleNamespace(
-        student=lambda f: query if f == "query" else document, teacher=lambda _: None
-    )
+    encode = given.encode(student={"query": query, "document": document})
     config = ContrastiveConfig(temperature=0.5)
     value, metrics = contrastive.loss(encode, config)
     expected, accuracy = _reference(query, document, negatives, 0.5)

@@ -1,5 +1,4 @@
 import dataclasses
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import pytest
 from optical_jax.objectives import transport
 from optical_jax.objectives.tokens import TokenBatch
 from optical_jax.objectives.transport import TransportConfig
+from tests.objectives import given
 
 
 def _clouds(rng, batch=5, m=9, n=7, width=12):
@@ -25,7 +25,7 @@ def _clouds(rng, batch=5, m=9, n=7, width=12):
 
 
 def _loss(student, teacher, config):
-    encode = SimpleNamespace(student=lambda _: student, teacher=lambda _: teacher)
+    encode = given.encode(student={"target": student}, teacher={"source": teacher})
     return transport.loss(encode, config)
 
 
@@ -105,7 +105,7 @@ def test_equal_clouds_cost_less_than_different_ones(rng):
 
 @pytest.mark.parametrize("epsilon", [0.0, -0.1, float("nan")])
 def test_epsilon_must_be_positive(epsilon):
-    with pytest.raises(ValueError, match=r"objective\.epsilon must be > 0"):
+    with pytest.raises(ValueError, match=r"objective\.transport\.epsilon must be > 0"):
         TransportConfig(epsilon=epsilon)
 
 
