@@ -63,6 +63,8 @@ class DataConfig:
     cleaning: CleaningConfig = CleaningConfig()
     # BEIR folders whose queries and documents must not be in the bitext.
     exclude: tuple[str, ...] = ()
+    # Query sets of those that may be in it all the same: training splits.
+    exclude_but: tuple[str, ...] = ()
     validation_fraction: float = 0.02
     # JSON lines {query, positive, negatives}, for contrastive training.
     triples: str = ""
@@ -84,6 +86,8 @@ class OptimizerConfig:
     """AdamW with linear warm-up, then cosine to zero."""
 
     learning_rate: float = 3e-4
+    # The word embeddings' learning rate, relative to that: most pieces are seen seldom.
+    embedding_rate: float = 1.0
     warmup_steps: int = 100
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     b1: float = 0.9
@@ -156,6 +160,12 @@ class Config:
             "optimizer.learning_rate",
             "> 0",
             optimizer.learning_rate,
+        )
+        _require(
+            optimizer.embedding_rate > 0,
+            "optimizer.embedding_rate",
+            "> 0 (student.freeze keeps parameters as they are)",
+            optimizer.embedding_rate,
         )
         _require(
             0 <= optimizer.warmup_steps <= self.steps,

@@ -43,7 +43,7 @@ def prepare_bitext(settings: config.Config) -> bitext.Bitext:
         cleaning=data.cleaning,
         validation_fraction=data.validation_fraction,
         seed=settings.seed,
-        excluded_texts=collection.excluded_texts(data.exclude),
+        excluded_texts=collection.excluded_texts(data.exclude, but=data.exclude_but),
     )
 
 

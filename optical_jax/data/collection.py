@@ -11,7 +11,7 @@ A collection is a folder in one of these layouts, any file of which may be gzip:
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,10 +59,10 @@ class Collection:
             )
         return self.qrels_of[name]
 
-    def texts(self) -> frozenset[str]:
-        """Return every document and query, to keep them out of training data."""
-        queries = (text for each in self.queries_of.values() for text in each.values())
-        return frozenset(self.documents).union(queries)
+    def texts(self, *, but: Container[str] = ()) -> frozenset[str]:
+        """Return every document and query, but those of some query sets."""
+        kept = (each for name, each in self.queries_of.items() if name not in but)
+        return frozenset(self.documents).union(*(each.values() for each in kept))
 
 
 def load(path: str | Path, *, titles: bool = True) -> Collection:
@@ -99,9 +99,16 @@ def load(path: str | Path, *, titles: bool = True) -> Collection:
     return _checked(path, documents, queries_of, qrels_of)
 
 
-def excluded_texts(folders: Iterable[str | Path]) -> frozenset[str]:
-    """Return the documents and queries of several collections."""
-    return frozenset().union(*(load(folder).texts() for folder in folders))
+def excluded_texts(
+    folders: Iterable[str | Path], *, but: Container[str] = ()
+) -> frozenset[str]:
+    """Return the texts of several collections that must not be trained on.
+
+    Args:
+        folders: the collections.
+        but: query sets that may be: those of training splits.
+    """
+    return frozenset().union(*(load(folder).texts(but=but) for folder in folders))
 
 
 def _named(path: Path, prefix: str) -> Iterator[tuple[str, Path]]:

@@ -6,6 +6,7 @@ What is read here is not yet cleaned: a pair may have an empty side, and
 
 import csv
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +34,8 @@ class BitextSource:
     name: str
     # "moses": two files with one sentence a line, the same number of lines; "tsv": one
     # file with two of its columns; "tmx": one translation memory; "zefania": two Bibles
-    # in Zefania XML, joined verse by verse.
-    format: Literal["moses", "tsv", "tmx", "zefania"]
+    # in Zefania XML, joined verse by verse; "jsonl": a file with an object a line.
+    format: Literal["moses", "tsv", "jsonl", "tmx", "zefania"]
     # The file in the teacher's language, or the only one.
     source: str
     # The file in the student's language ("moses" and "zefania").
@@ -47,6 +48,8 @@ class BitextSource:
     header: bool = False
     # Whether fields are quoted as in CSV: "He said ""no""." ("tsv").
     quoted: bool = False
+    # Which fields hold source and target ("jsonl").
+    keys: tuple[str, str] = ("source", "target")
     # Languages as BCP-47 codes; "sw" also finds "sw-KE" ("tmx").
     source_language: str = "en"
     target_language: str = ""
@@ -58,7 +61,7 @@ class BitextSource:
             raise ValueError(f"{where}: a name is not empty and has no '/'")
         if self.format in ("moses", "zefania") and not self.target:
             raise ValueError(f"{where}: format {self.format!r} needs a target file")
-        if self.format in ("tmx", "tsv") and self.target:
+        if self.format in ("tmx", "tsv", "jsonl") and self.target:
             raise ValueError(
                 f"{where}: format {self.format!r} reads one file, but target is "
                 f"{self.target!r}; leave it empty"
@@ -91,6 +94,8 @@ def read(source: BitextSource, *, root: Path) -> list[Pair]:
         pairs = _read_moses(*files)
     elif source.format == "tsv":
         pairs = _read_tsv(files[0], source)
+    elif source.format == "jsonl":
+        pairs = _read_jsonl(files[0], source.keys)
     elif source.format == "tmx":
         languages = (source.source_language, source.target_language)
         pairs = tmx.read(files[0], languages=languages)
@@ -130,6 +135,26 @@ def _read_tsv(path: Path, source: BitextSource) -> Iterator[tuple[str, str]]:
         # A later short row is a pair with an empty side, which cleaning counts.
         cells = [row[c] if c < len(row) else "" for c in source.columns]
         yield cells[0], cells[1]
+
+
+def _read_jsonl(path: Path, keys: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(textfile.read_lines(path), start=1):
+        if not line:
+            continue
+        try:
+            row = json.loads(line)
+            source, target = (row[key] for key in keys)
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}, line {number} is no JSON object with the fields {keys[0]!r} and "
+                f"{keys[1]!r} ({error}); name the file's own fields by keys"
+            ) from error
+        if not (isinstance(source, str) and isinstance(target, str)):
+            raise ValueError(
+                f"{path}, line {number}: {keys[0]!r} and {keys[1]!r} must be texts, got "
+                f"{source!r} and {target!r}"
+            )
+        yield source, target
 
 
 def _rows(path: Path, *, quoted: bool) -> Iterator[list[str]]:

@@ -10,6 +10,8 @@ from flax import nnx
 
 from optical_jax.config import OptimizerConfig
 
+WORD_EMBEDDINGS = "embeddings/word/embedding"
+
 
 def schedule(config: OptimizerConfig, *, steps: int) -> optax.Schedule:
     """Return the learning rate by step: linear warm-up, then the schedule to zero."""
@@ -53,14 +55,24 @@ def make(
             mask=lambda params: jax.tree.map(lambda p: jnp.ndim(p) > 1, params),
         )
     )
+    if config.embedding_rate != 1:
+        words = _matching(abstract, (WORD_EMBEDDINGS,))
+        parts.append(optax.masked(optax.scale(config.embedding_rate), words))
     learned = optax.chain(*parts)
     if not freeze:
         return learned
-    labels = _labels(abstract, freeze)
+    labels = jax.tree.map(
+        lambda is_frozen: "frozen" if is_frozen else "learned", frozen(abstract, freeze)
+    )
     return optax.partition({"learned": learned, "frozen": optax.set_to_zero()}, labels)
 
 
-def _labels(abstract: nnx.State, freeze: tuple[str, ...]) -> Any:  # noqa: ANN401
+def frozen(abstract: nnx.State, freeze: tuple[str, ...]) -> Any:  # noqa: ANN401
+    """Return for every parameter whether a pattern of freeze matches its path.
+
+    Raises:
+        ValueError: if a pattern matches no parameter, or all are frozen.
+    """
     paths = ["/".join(map(str, path)) for path, _ in nnx.to_flat_state(abstract)]
     for pattern in freeze:
         if not any(re.search(pattern, path) for path in paths):
@@ -68,15 +80,18 @@ def _labels(abstract: nnx.State, freeze: tuple[str, ...]) -> Any:  # noqa: ANN40
                 f"student.freeze: {pattern!r} matches no parameter; paths look like "
                 f"{paths[0]!r} and {paths[-1]!r}"
             )
-    frozen = {p: any(re.search(f, p) for f in freeze) for p in paths}
-    if all(frozen.values()):
+    matched = _matching(abstract, freeze)
+    if all(jax.tree.leaves(matched)):
         raise ValueError(f"student.freeze {freeze} leaves nothing to learn")
+    return matched
 
-    def label(path: Any, _: Any) -> str:  # noqa: ANN401
+
+def _matching(abstract: nnx.State, patterns: tuple[str, ...]) -> Any:  # noqa: ANN401
+    def matches(path: Any, _: Any) -> bool:  # noqa: ANN401
         names = [str(getattr(k, "key", getattr(k, "idx", ""))) for k in path]
         joined = "/".join(n for n in names if n)
-        return "frozen" if frozen[joined] else "learned"
+        return any(re.search(pattern, joined) for pattern in patterns)
 
     return jax.tree_util.tree_map_with_path(
-        label, abstract, is_leaf=lambda x: isinstance(x, nnx.Variable)
+        matches, abstract, is_leaf=lambda x: isinstance(x, nnx.Variable)
     )

@@ -16,7 +16,7 @@ from optical_jax.models import retriever
 from optical_jax.models.retriever import Retriever
 from optical_jax.objectives import mixture
 from optical_jax.objectives.tokens import TokenBatch
-from optical_jax.training import sharding
+from optical_jax.training import optimizer, sharding
 
 # Arrays of a field with an entry a token; others have an entry an example.
 _TOKEN_ARRAYS = ("ids", "mask", "scored", "vectors")
@@ -81,6 +81,10 @@ class _Encoder:
         return self.batch[key][name]
 
 
+def _stopped(is_fixed: bool, leaf: Any) -> Any:  # noqa: ANN401
+    return jax.lax.stop_gradient(leaf) if is_fixed else leaf
+
+
 def _flat(values: dict[str, jax.Array]) -> dict[str, jax.Array]:
     """Bring a field of several texts an example, [b texts l], to [b * texts, l]."""
     if values["mask"].ndim == 2:
@@ -118,9 +122,14 @@ def make_step(
     teacher_graph = None
     if teacher is not None:
         teacher_graph = retriever.graphdef(teacher.encoder, teacher.head, dtype=dtype)
+    fixed = optimizer.frozen(
+        retriever.abstract_params(student.encoder, student.head), config.student.freeze
+    )
 
     def loss_and_grads(params, teacher_params, batch, key, progress):  # noqa: ANN001, ANN202
         def loss_fn(params):  # noqa: ANN001, ANN202
+            # No time is spent on gradients that no update uses.
+            params = jax.tree.map(_stopped, fixed, params)
             encode = _Encoder(
                 batch,
                 student_graph,

@@ -99,6 +99,8 @@ def test_texts_that_training_must_not_hold(folder: Path) -> None:
     texts = collection.excluded_texts([folder])
     assert {"The moon.", "Sun It is hot.", "what of swa-en-test"} <= texts
     assert collection.excluded_texts([]) == frozenset()
+    kept = collection.excluded_texts([folder], but=("swa-en-test",))
+    assert texts - kept == {"what of swa-en-test"}
 
 
 @pytest.mark.parametrize(

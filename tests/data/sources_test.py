@@ -153,3 +153,28 @@ def test_bibles_without_a_common_verse_are_refused(tmp_path: Path) -> None:
 def test_incomplete_sources_are_refused(fields: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         BitextSource(**({"name": "x", "source": "s"} | fields))
+
+
+def test_json_lines_by_the_names_of_their_fields(tmp_path: Path) -> None:
+    root = _write(tmp_path, q='{"id": 1, "en": "who?", "x": "nani?"}\n\n')
+    source = BitextSource(name="x", format="jsonl", source="q", keys=("en", "x"))
+    assert sources.read(source, root=root) == [Pair("who?", "nani?")]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            '{"en": "a"}',
+            r"line 1 is no JSON object with the fields 'en' and 'x' \('x'\)",
+        ),
+        ("[1]", r"line 1 is no JSON object"),
+        ("{", r"line 1 is no JSON object"),
+        ('{"en": "a", "x": null}', r"'en' and 'x' must be texts, got 'a' and None"),
+    ],
+)
+def test_json_lines_that_are_no_pairs_are_named(tmp_path, line, message) -> None:
+    root = _write(tmp_path, q=line + "\n")
+    source = BitextSource(name="x", format="jsonl", source="q", keys=("en", "x"))
+    with pytest.raises(ValueError, match=message):
+        sources.read(source, root=root)

@@ -69,3 +69,18 @@ def test_patterns_are_checked(freeze, message):
     params = tiny.make(tiny.TOKENWISE).params
     with pytest.raises(ValueError, match=message):
         optimizer.make(OptimizerConfig(), params, steps=5, freeze=freeze)
+
+
+def test_word_embeddings_can_learn_faster():
+    params = tiny.make(tiny.TOKENWISE).params
+    grads = jax.tree.map(jnp.ones_like, params)
+
+    def update(rate, *path):
+        config = OptimizerConfig(warmup_steps=0, weight_decay=0.0, embedding_rate=rate)
+        tx = optimizer.make(config, params, steps=5, freeze=())
+        return _at(tx.update(grads, tx.init(params), params)[0], path)
+
+    words = ("embeddings", "word", "embedding")
+    np.testing.assert_allclose(update(5.0, *words), 5 * update(1.0, *words), rtol=1e-6)
+    rest = ("layers", 0, "up", "kernel")
+    np.testing.assert_array_equal(update(5.0, *rest), update(1.0, *rest))

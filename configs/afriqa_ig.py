@@ -1,0 +1,26 @@
+"""Igbo questions over English Wikipedia passages, distilled from bitext alone.
+
+    python -m optical_jax.train --config configs/afriqa_ig.py --data.root RAW \
+        --data.exclude COLLECTIONS/afriqa --teacher.path TEACHER
+    python -m optical_jax.evaluate --workdir work/afriqa_ig --collection COLLECTIONS/afriqa \
+        --queries ibo-test --topline_queries ibo-en-test --no-titles
+
+RAW: see configs/public_bitext.py.
+"""
+
+from configs import public_bitext as pb
+from optical_jax.config import Config
+
+
+def get_config() -> Config:
+    """Return the run."""
+    return pb.config(
+        "afriqa_ig",
+        (
+            *pb.lafand("ibo", ("train", "dev", "test")),
+            *pb.flores("ibo_Latn"),
+            *pb.ntrex("ibo"),
+            *pb.questions("ibo"),
+        ),
+        exclude_but=("ibo-train",),
+    )

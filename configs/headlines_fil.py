@@ -1,0 +1,32 @@
+"""Filipino headlines over English news, distilled from bitext alone.
+
+    python -m optical_jax.train --config configs/headlines_fil.py --data.root RAW \
+        --data.exclude COLLECTIONS/ntrex-headlines --teacher.path TEACHER
+    python -m optical_jax.evaluate --workdir work/headlines_fil \
+        --collection COLLECTIONS/ntrex-headlines --queries fil --topline_queries en --no-titles
+
+RAW: see configs/public_bitext.py.
+"""
+
+from configs import public_bitext as pb
+from optical_jax.config import Config
+from optical_jax.data.sources import BitextSource
+
+
+def get_config() -> Config:
+    """Return the run."""
+    return pb.config(
+        "headlines_fil",
+        (
+            pb.moses("alt", "alt-fil-en/English.txt", "alt-fil-en/Tagalog.txt"),
+            BitextSource(
+                name="tatoeba-tgl", format="tsv", source="tatoeba-tgl/tgl.txt"
+            ),
+            *pb.bible(
+                "TGL/Ang Dating Biblia/SF_2009-01-20_TGL_TLGANGBIBLIA_(ANG DATING BIBLIA).zip"
+            ),
+            *pb.tico19("tl"),
+            *pb.flores("tgl_Latn"),
+        ),
+        exclude_but=(),
+    )

@@ -1,0 +1,124 @@
+"""Where public bitext lies: sources by the language code that each publisher uses.
+
+Not a preset. File names are relative to --data.root, a folder with one folder a
+publication, as they come: LaFAND-MT, MENYO-20k, FLORES-200, NTREX-128, TICO-19, HornMT,
+Tatoeba, Zefania Bibles, ALT, AfriQA.
+"""
+
+from optical_jax.config import (
+    Config,
+    DataConfig,
+    OptimizerConfig,
+    StudentConfig,
+    TeacherConfig,
+)
+from optical_jax.data.clean import CleaningConfig
+from optical_jax.data.sources import BitextSource
+from optical_jax.models.head import HeadConfig
+from optical_jax.models.vocabulary import VocabularyConfig
+from optical_jax.objectives.mixture import ObjectiveConfig
+from optical_jax.objectives.transport import TransportConfig
+
+_WEB = "ENG/World English Bible/SF_2009-01-20_ENG_WEB_(WORLD ENGLISH BIBLE).zip"
+
+
+def moses(name: str, source: str, target: str, **fields: object) -> BitextSource:
+    """Return a source of two files with a sentence a line."""
+    return BitextSource(
+        name=name, format="moses", source=source, target=target, **fields
+    )
+
+
+def lafand(code: str, splits: tuple[str, ...]) -> tuple[BitextSource, ...]:
+    """Return news of LaFAND-MT (non-commercial licence)."""
+    folder = f"lafand-mt/en-{code}"
+    return tuple(
+        moses(f"lafand-{s}", f"{folder}/{s}.en", f"{folder}/{s}.{code}") for s in splits
+    )
+
+
+def flores(code: str) -> tuple[BitextSource, ...]:
+    """Return dev and devtest of FLORES-200."""
+    folder = "flores200/flores-200"
+    return tuple(
+        moses(f"flores-{s}", f"{folder}-{s}/eng_Latn.{s}", f"{folder}-{s}/{code}.{s}")
+        for s in ("dev", "devtest")
+    )
+
+
+def ntrex(code: str) -> tuple[BitextSource, ...]:
+    """Return the news of NTREX-128."""
+    stem = "ntrex/NTREX-128/newstest2019"
+    return (moses("ntrex", f"{stem}-src.eng.txt", f"{stem}-ref.{code}.txt"),)
+
+
+def tico19(code: str, file: str | None = None) -> tuple[BitextSource, ...]:
+    """Return the health texts of TICO-19."""
+    file = file or f"all.en-{code}.tmx.zip"
+    return (
+        BitextSource(
+            name="tico19",
+            format="tmx",
+            source=f"tico19/TM/{file}",
+            target_language=code,
+        ),
+    )
+
+
+def tatoeba(code: str) -> tuple[BitextSource, ...]:
+    """Return the Tatoeba sentences of LASER's test set."""
+    stem = f"tatoeba-laser/tatoeba.{code}-eng"
+    return (moses("tatoeba", f"{stem}.eng", f"{stem}.{code}"),)
+
+
+def bible(path: str) -> tuple[BitextSource, ...]:
+    """Return verses of the World English Bible and another one."""
+    return (
+        BitextSource(
+            name="bible",
+            format="zefania",
+            source=f"bible-zefania/{_WEB}",
+            target=f"bible-zefania/{path}",
+        ),
+    )
+
+
+def questions(code: str, *, weight: float = 3.0) -> tuple[BitextSource, ...]:
+    """Return AfriQA's training questions with their human translations; no judgments."""
+    file = f"afriqa/data/queries/{code}/queries.afriqa.{code}.en.train.json"
+    return (
+        BitextSource(
+            name="questions",
+            format="jsonl",
+            source=file,
+            keys=("translated_question", "question"),
+            weight=weight,
+        ),
+    )
+
+
+def config(
+    name: str, sources: tuple[BitextSource, ...], *, exclude_but: tuple[str, ...] = ()
+) -> Config:
+    """Return the run that every language of the comparison shares."""
+    return Config(
+        name=name,
+        workdir=f"work/{name}",
+        steps=1000,
+        teacher=TeacherConfig(
+            path="sentence-transformers/all-MiniLM-L6-v2",
+            head=HeadConfig(query_length=64, document_length=256),
+        ),
+        student=StudentConfig(vocabulary=VocabularyConfig(mode="extend", size=12_000)),
+        data=DataConfig(
+            sources=sources,
+            exclude_but=exclude_but,
+            cleaning=CleaningConfig(max_characters=200),
+            batch_size=64,
+            buckets=(12, 16, 24, 32, 48, 64),
+        ),
+        objective=ObjectiveConfig(transport=TransportConfig(epsilon=0.05)),
+        optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=100),
+        eval_every=250,
+        save_every=250,
+    )

@@ -1,0 +1,28 @@
+"""German questions over SQuAD paragraphs, distilled from bitext alone.
+
+    python -m optical_jax.train --config configs/xquad_de.py --data.root RAW \
+        --data.exclude COLLECTIONS/xquad --teacher.path TEACHER
+    python -m optical_jax.evaluate --workdir work/xquad_de --collection COLLECTIONS/xquad \
+        --queries de --topline_queries en --no-titles
+
+RAW: see configs/public_bitext.py.
+"""
+
+from configs import public_bitext as pb
+from optical_jax.config import Config
+
+
+def get_config() -> Config:
+    """Return the run."""
+    return pb.config(
+        "xquad_de",
+        (
+            *pb.bible(
+                "GER/Lutherbibel/Luther 1912/SF_2009-01-20_GER_LUTH1912_(LUTHER 1912).zip"
+            ),
+            *pb.flores("deu_Latn"),
+            *pb.ntrex("deu"),
+            *pb.tatoeba("deu"),
+        ),
+        exclude_but=(),
+    )

@@ -1,0 +1,30 @@
+"""Hindi questions over SQuAD paragraphs, distilled from bitext alone.
+
+    python -m optical_jax.train --config configs/xquad_hi.py --data.root RAW \
+        --data.exclude COLLECTIONS/xquad --teacher.path TEACHER
+    python -m optical_jax.evaluate --workdir work/xquad_hi --collection COLLECTIONS/xquad \
+        --queries hi --topline_queries en --no-titles
+
+RAW: see configs/public_bitext.py.
+"""
+
+from configs import public_bitext as pb
+from optical_jax.config import Config
+
+
+def get_config() -> Config:
+    """Return the run."""
+    return pb.config(
+        "xquad_hi",
+        (
+            *pb.bible(
+                "HIN/Hindi Indian Revised Version Bible/"
+                "SF_2019-10-28_HIN_HIN2017EB_(HINDI INDIAN REVISED VERSION BIBLE).zip"
+            ),
+            *pb.tico19("hi"),
+            *pb.flores("hin_Deva"),
+            *pb.ntrex("hin"),
+            *pb.tatoeba("hin"),
+        ),
+        exclude_but=(),
+    )

@@ -1,0 +1,34 @@
+"""Marathi questions over SQuAD paragraphs, distilled from bitext alone.
+
+    python -m optical_jax.train --config configs/xquad_mr.py --data.root RAW \
+        --data.exclude COLLECTIONS/xquad --teacher.path TEACHER
+    python -m optical_jax.evaluate --workdir work/xquad_mr --collection COLLECTIONS/xquad \
+        --queries mr --topline_queries en --no-titles
+
+RAW: see configs/public_bitext.py.
+"""
+
+from configs import public_bitext as pb
+from optical_jax.config import Config
+from optical_jax.data.sources import BitextSource
+
+
+def get_config() -> Config:
+    """Return the run."""
+    return pb.config(
+        "xquad_mr",
+        (
+            BitextSource(
+                name="tatoeba-mar", format="tsv", source="tatoeba-mar/mar.txt"
+            ),
+            *pb.bible(
+                "MAR/Marathi Indian Revised Version Bible/"
+                "SF_2019-10-28_MAR_MAR2017EB_(MARATHI INDIAN REVISED VERSION BIBLE).zip"
+            ),
+            *pb.tico19("mr"),
+            *pb.flores("mar_Deva"),
+            *pb.ntrex("mar"),
+            *pb.tatoeba("mar"),
+        ),
+        exclude_but=(),
+    )
