@@ -25,6 +25,7 @@ from optical_jax.data.sources import BitextSource
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.vocabulary import VocabularyConfig
 from optical_jax.objectives.mixture import ObjectiveConfig
+from optical_jax.training.validation import ValidationConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +126,7 @@ class Config:
     data: DataConfig = DataConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    validation: ValidationConfig = ValidationConfig()
     mesh: MeshConfig = MeshConfig()
     log_every: int = 20
     eval_every: int = 250

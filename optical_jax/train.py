@@ -60,7 +60,9 @@ def run(config: Config) -> Result:
     mesh = sharding.make_mesh(config.mesh)
     sharding.check_batch(config.data.batch_size, config.optimizer.accumulation, mesh)
     folder = workdir.open_run(config)
-    with checkpoint.Checkpoints(folder, keep=config.keep) as checkpoints:
+    with checkpoint.Checkpoints(
+        folder, keep=config.keep, best_by=config.validation.metric
+    ) as checkpoints:
         first = checkpoints.latest or 0
         last = min(config.steps, config.stop_after or config.steps)
         with progress.Progress(folder, steps=last, first=first) as shown:

@@ -203,7 +203,9 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
         train.run(config)
     good = tiny_run.config(root, tmp_path / "good", stop_after=3)
     train.run(good)
-    with checkpoint.Checkpoints(tmp_path / "run", keep=2, read_only=True) as found:
+    with checkpoint.Checkpoints(
+        tmp_path / "run", keep=2, best_by="rr", read_only=True
+    ) as found:
         assert found.latest is None
 
 

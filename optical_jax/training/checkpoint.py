@@ -6,6 +6,7 @@ only when it is complete, so a killed or failed save leaves the previous one goo
 
 import contextlib
 import errno
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,22 +18,24 @@ from orbax.checkpoint import v1 as ocp
 
 from optical_jax.training.step import TrainState
 
-BEST_BY = "validation/R@1"
-
 
 class Checkpoints:
     """The checkpoints of one run, in `workdir/checkpoints`."""
 
-    def __init__(self, workdir: Path, *, keep: int, read_only: bool = False):
+    def __init__(
+        self, workdir: Path, *, keep: int, best_by: str, read_only: bool = False
+    ):
         """Open the folder; what an interrupted save left behind is removed.
 
         Args:
             workdir: the run's folder.
-            keep: newest checkpoints kept, beside the best by BEST_BY.
+            keep: newest checkpoints kept, beside the best one.
+            best_by: the metric that is highest for the best one.
             read_only: leave unfinished saves alone: a running training may own them.
         """
         policies = ocp.training.preservation_policies
         self.folder = workdir / "checkpoints"
+        self._best_by = best_by
         self._checkpointer = ocp.training.Checkpointer(
             self.folder.absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(
@@ -43,7 +46,8 @@ class Checkpoints:
                     policies.LatestN(n=keep),
                     policies.BestN(
                         n=1,
-                        get_metric_fn=lambda metrics: metrics[BEST_BY],
+                        # A run may have been measured otherwise before it went on.
+                        get_metric_fn=lambda metrics: metrics.get(best_by, -math.inf),
                         keep_checkpoints_without_metrics=False,
                     ),
                 ]
@@ -65,11 +69,11 @@ class Checkpoints:
 
     @property
     def best(self) -> int | None:
-        """The step with the highest BEST_BY, the earliest of equals; else the newest."""
+        """The best step, the earliest of equals; the newest where none was measured."""
         measured = [
-            (c.metrics[BEST_BY], -int(c.step))
+            (c.metrics[self._best_by], -int(c.step))
             for c in self._checkpointer.checkpoints
-            if c.metrics and BEST_BY in c.metrics
+            if c.metrics and self._best_by in c.metrics
         ]
         return -max(measured)[1] if measured else self.latest
 

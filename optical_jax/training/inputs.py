@@ -108,6 +108,7 @@ class _Bitext:
 
     def __init__(self, config: Config, run: Path, say: Say):
         self._config, self._say = config, say
+        self._vectors: dict[str, teacher_vectors.TeacherVectors] = {}
         self._prepared = prepare.prepare_bitext(config)
         workdir.write_report(run, self._prepared.report)
         self._train = self._prepared.split("train")
@@ -142,23 +143,43 @@ class _Bitext:
         kind = self._config.objective.kinds().get(("teacher", "source"))
         if kind is None or not self._config.data.cache_teacher:
             return {}
-        vectors = teacher_vectors.compute(
-            teacher,
-            [pair.source for pair in self.pairs],
-            kind=kind,
-            cache_dir=Path(self._config.data.cache_dir).expanduser(),
-            on_progress=lambda n, total: self._say(f"teacher vectors: {n} of {total}"),
-        )
-        return {"source": vectors}
+        if not self._vectors:
+            self._vectors["source"] = teacher_vectors.compute(
+                teacher,
+                [pair.source for pair in self.pairs],
+                kind=kind,
+                cache_dir=Path(self._config.data.cache_dir).expanduser(),
+                on_progress=lambda n, all_: self._say(
+                    f"teacher vectors: {n} of {all_}"
+                ),
+            )
+        return self._vectors
 
     def held_out(self, teacher: Retriever | None) -> validation.HeldOut:
-        pairs = self._held_out[:]
+        config = self._config.validation
+        # Of a sentence with several translations the last one is kept.
+        pairs = list({row["source"]: row for row in self._held_out[:]}.values())
+        pairs = [pairs[i] for i in validation.draw(len(pairs), config.queries)]
         sources = [row["source"] for row in pairs]
         targets = [row["target"] for row in pairs]
         if teacher is None:
-            return validation.HeldOut(targets, sources)
-        vectors = encode.encode_queries(teacher, sources)
-        return validation.HeldOut(targets, sources, vectors=vectors)
+            return validation.HeldOut(targets, sources, config=config)
+        return validation.HeldOut(
+            targets,
+            sources,
+            config=config,
+            vectors=encode.encode_queries(teacher, sources),
+            distractors=self._distractors(teacher),
+        )
+
+    def _distractors(self, teacher: Retriever) -> list[np.ndarray]:
+        drawn = validation.draw(self.size, self._config.validation.distractors)
+        if self._config.objective.kinds().get(("teacher", "source")) == "query":
+            cached = self._cached(teacher)
+            if cached:
+                return cached["source"].read(drawn)
+        vectors = encode.encode_queries(teacher, [self.pairs[i].source for i in drawn])
+        return [vectors[i] for i in range(len(vectors))]
 
 
 class _Ranking:
@@ -188,7 +209,11 @@ class _Ranking:
     def held_out(self) -> validation.HeldOut:
         rows = self._examples.read(self._held)
         texts = {row["document"][0]: row["query"][0] for row in rows}
-        return validation.HeldOut(list(texts.values()), list(texts))
+        config, documents = self._config.validation, list(texts)
+        drawn = validation.draw(len(documents), config.queries)
+        documents = [documents[i] for i in drawn]
+        queries = [texts[document] for document in documents]
+        return validation.HeldOut(queries, documents, config=config)
 
 
 def _hold_out(

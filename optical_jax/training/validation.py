@@ -1,16 +1,79 @@
-"""Held-out bitext retrieval: does an X sentence find its English translation?
+"""Held-out bitext retrieval: does an X sentence, or a piece of one, find its English pair?
 
-The measure that checkpoints are selected by. It needs no relevance judgments: the relevant
-document of a sentence is the other half of its pair, among all held-out sentences.
+Checkpoints are selected by it, and it needs no relevance judgments: the relevant document of
+a sentence is the other half of its pair. Whole sentences are found too easily to tell good
+students apart, so pieces about as long as a question are measured too, among more documents.
 """
 
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from flax import nnx
+from jaxtyping import Int
 
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import encode, search
+from optical_jax.retrieval.encode import TokenVectors
+
+# Whole sentences are long, and tell little: a quarter of them is enough.
+_WHOLE_SHARE = 4
+# A mean above this is no length of words: the script is written without spaces.
+_LONG_WORD = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """How the held-out pairs are measured, and by what the best checkpoint is chosen.
+
+    `RR` and `R@1` are those of whole sentences among the held-out documents, `short_RR` and
+    `short_R@1` those of pieces of them among held-out documents and distractors.
+    """
+
+    select_by: Literal["short_RR", "short_R@1", "RR", "R@1"] = "short_RR"
+    # Held-out pairs that are measured, at most; of whole sentences a quarter of it.
+    queries: int = 1000
+    # Training sentences of the teacher's language that pieces are searched among as well.
+    distractors: int = 2000
+    # Words of a piece.
+    words: int = 6
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name, least in (("queries", 1), ("distractors", 0), ("words", 1)):
+            value = getattr(self, name)
+            if value < least:
+                raise ValueError(
+                    f"validation.{name} must be at least {least}, got {value}"
+                )
+
+    @property
+    def metric(self) -> str:
+        """The name under which the measure is logged."""
+        return f"validation/{self.select_by}"
+
+
+def draw(total: int, size: int) -> list[int]:
+    """Return min(total, size) of the positions 0 .. total - 1, always the same, in order."""
+    order = np.random.default_rng(0).permutation(total)
+    return sorted(order[:size].tolist())
+
+
+def piece(text: str, *, words: int) -> str:
+    """Return consecutive words of a text, from a place that depends on the text alone.
+
+    A text of no more words is returned as it is. Where words are not divided by spaces
+    (more than 12 characters between two of them), half of the characters are taken.
+    """
+    split, joint = text.split(), " "
+    size = words
+    if len(text) > _LONG_WORD * len(split):
+        split, joint = list(text), ""
+        size = -(-len(split) // 2)
+    start = zlib.crc32(text.encode()) % max(len(split) - size + 1, 1)
+    return joint.join(split[start : start + size])
 
 
 class HeldOut:
@@ -21,31 +84,75 @@ class HeldOut:
         queries: Sequence[str],
         documents: Sequence[str],
         *,
-        vectors: encode.TokenVectors | None = None,
+        config: ValidationConfig | None = None,
+        vectors: TokenVectors | None = None,
+        distractors: Sequence[np.ndarray] = (),
     ):
-        """Take the texts, and the documents' vectors where they never change."""
-        self._queries = list(queries)
+        """Take the texts, and the documents' vectors where they never change.
+
+        Args:
+            queries: one text a document.
+            documents: no two the same: their scores would be equal, and equal scores count
+                against the query.
+            config: what is measured; None: the defaults.
+            vectors: of the documents; None: the student encodes them, every time.
+            distractors: [t p] each: vectors of more documents, for the pieces of queries;
+                only with vectors.
+        """
+        config = config or ValidationConfig()
+        self._whole = draw(len(queries), -(-config.queries // _WHOLE_SHARE))
+        self._queries = [queries[i] for i in self._whole]
+        self._queries += [piece(text, words=config.words) for text in queries]
         self._documents = list(documents)
-        self._vectors = vectors
+        self._vectors, self._more = vectors, vectors
+        if distractors:
+            self._more = _append(vectors, distractors)
 
     def __len__(self) -> int:
-        return len(self._queries)
+        return len(self._documents)
 
     def measure(self, student: Retriever, params: nnx.State) -> dict[str, float]:
-        """Return R@1 and RR over the held-out queries with these parameters.
+        """Return R@1 and RR of whole queries and of their pieces with these parameters.
 
         Equal scores count against the query's own document.
         """
         student = student.with_params(params)
         queries = encode.encode_queries(student, self._queries)
-        documents = self._vectors
+        documents, more = self._vectors, self._more
         if documents is None:
-            documents = encode.encode_documents(student, self._documents)
-        ranking = search.search(queries, documents, k=len(documents))
-        own = np.arange(len(queries))[:, None]
-        score = ranking.scores[ranking.indices == own][:, None]
-        rank = (ranking.scores >= score).sum(axis=1)
+            documents = more = encode.encode_documents(student, self._documents)
+        # All were encoded together, in few shapes.
+        split = len(self._whole)
+        whole = _ranks(_rows(queries, 0, split), documents, np.array(self._whole))
+        everyone = np.arange(len(self._documents))
+        short = _ranks(_rows(queries, split, len(queries)), more, everyone)
         return {
-            "validation/R@1": float((rank == 1).mean()),
-            "validation/RR": float((1 / rank).mean()),
+            "validation/R@1": float((whole == 1).mean()),
+            "validation/RR": float((1 / whole).mean()),
+            "validation/short_R@1": float((short == 1).mean()),
+            "validation/short_RR": float((1 / short).mean()),
         }
+
+
+def _ranks(
+    queries: TokenVectors, documents: TokenVectors, own: Int[np.ndarray, " q"]
+) -> Int[np.ndarray, " q"]:
+    """Return the rank of each query's own document."""
+    ranking = search.search(queries, documents, k=len(documents))
+    score = ranking.scores[ranking.indices == own[:, None]][:, None]
+    return (ranking.scores >= score).sum(axis=1)
+
+
+def _rows(vectors: TokenVectors, start: int, stop: int) -> TokenVectors:
+    first, last = vectors.offsets[start], vectors.offsets[stop]
+    offsets = vectors.offsets[start : stop + 1] - first
+    tokens = slice(first, last)
+    return TokenVectors(vectors.vectors[tokens], offsets, vectors.token_ids[tokens])
+
+
+def _append(vectors: TokenVectors, more: Sequence[np.ndarray]) -> TokenVectors:
+    every = np.concatenate([vectors.vectors, *more], dtype=np.float32)
+    lengths = np.concatenate([vectors.lengths, [len(v) for v in more]])
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    unknown = np.full(len(every) - len(vectors.vectors), -1, np.int32)
+    return TokenVectors(every, offsets, np.concatenate([vectors.token_ids, unknown]))

@@ -114,7 +114,7 @@ def load_student(workdir: Path | str, *, step: int | None = None) -> Retriever:
     config = read_config(workdir)
     student = folder.load(workdir / "student")
     with checkpoint.Checkpoints(
-        workdir, keep=config.keep, read_only=True
+        workdir, keep=config.keep, best_by=config.validation.metric, read_only=True
     ) as checkpoints:
         step = checkpoints.best if step is None else step
         if step is None:
@@ -133,18 +133,19 @@ def summary(workdir: Path | str) -> dict[str, Any]:
     lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     logged = [json.loads(line) for line in lines]
     with checkpoint.Checkpoints(
-        workdir, keep=config.keep, read_only=True
+        workdir, keep=config.keep, best_by=config.validation.metric, read_only=True
     ) as checkpoints:
         best, latest = checkpoints.best, checkpoints.latest
     speeds = [x["pairs_per_second"] for x in logged if "pairs_per_second" in x]
-    measured = [x for x in logged if checkpoint.BEST_BY in x]
+    measured = [x for x in logged if config.validation.metric in x]
     return {
         "config": config.name,
         "steps": latest,
         "checkpoint": best,
         "seconds": logged[-1]["seconds"],
         "median_pairs_per_second": round(statistics.median(speeds), 1),
-        "validation": {str(x["step"]): x[checkpoint.BEST_BY] for x in measured},
+        "validation": {str(x["step"]): x[config.validation.metric] for x in measured},
+        "validation_measure": config.validation.select_by,
         "batch_size": config.data.batch_size,
         "seed": config.seed,
         "objective": config.objective.used(),

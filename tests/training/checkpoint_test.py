@@ -20,12 +20,12 @@ def _state(value):
 
 
 def _save(checkpoints, step, score=None):
-    metrics = None if score is None else {checkpoint.BEST_BY: score}
+    metrics = None if score is None else {"rr": score}
     checkpoints.save(step, _state(step), _data(), metrics=metrics)
 
 
 def test_the_newest_and_the_best_are_kept(tmp_path):
-    with checkpoint.Checkpoints(tmp_path, keep=1) as checkpoints:
+    with checkpoint.Checkpoints(tmp_path, keep=1, best_by="rr") as checkpoints:
         for step, score in ((1, 0.2), (2, 0.9), (3, None), (4, 0.5), (5, 0.6)):
             _save(checkpoints, step, score)
         checkpoints.wait()
@@ -36,7 +36,7 @@ def test_the_newest_and_the_best_are_kept(tmp_path):
 
 def test_restoring_brings_state_and_position_back(tmp_path):
     data = _data()
-    with checkpoint.Checkpoints(tmp_path, keep=1) as checkpoints:
+    with checkpoint.Checkpoints(tmp_path, keep=1, best_by="rr") as checkpoints:
         for _ in range(3):
             next(data)
         checkpoints.save(3, _state(3), data, metrics=None)
@@ -50,7 +50,7 @@ def test_restoring_brings_state_and_position_back(tmp_path):
 
 
 def test_a_full_disk_is_named_and_the_previous_checkpoint_stays(tmp_path, monkeypatch):
-    with checkpoint.Checkpoints(tmp_path, keep=1) as checkpoints:
+    with checkpoint.Checkpoints(tmp_path, keep=1, best_by="rr") as checkpoints:
         _save(checkpoints, 1, 0.5)
         checkpoints.wait()
 
@@ -68,6 +68,18 @@ def test_a_full_disk_is_named_and_the_previous_checkpoint_stays(tmp_path, monkey
 
 
 def test_no_checkpoint_yet(tmp_path):
-    with checkpoint.Checkpoints(tmp_path, keep=1) as checkpoints:
+    with checkpoint.Checkpoints(tmp_path, keep=1, best_by="rr") as checkpoints:
         assert checkpoints.latest is None
         assert checkpoints.best is None
+
+
+def test_checkpoints_measured_otherwise_are_never_the_best(tmp_path):
+    with checkpoint.Checkpoints(tmp_path, keep=3, best_by="other") as checkpoints:
+        _save(checkpoints, 1, 0.9)
+        checkpoints.wait()
+    with checkpoint.Checkpoints(tmp_path, keep=1, best_by="rr") as checkpoints:
+        checkpoints.save(2, _state(2), _data(), metrics={"other": 1.0})
+        checkpoints.wait()
+        assert (checkpoints.latest, checkpoints.best) == (2, 1)
+    kept = {int(p.name) for p in (tmp_path / "checkpoints").iterdir()}
+    assert kept == {1, 2}
