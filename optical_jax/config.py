@@ -67,6 +67,8 @@ class DataConfig:
     # Query sets of those that may be in it all the same: training splits.
     exclude_but: tuple[str, ...] = ()
     validation_fraction: float = 0.02
+    # Share of targets that lose their accents or tone marks, as in typed questions.
+    unmarked: float = 0.3
     # JSON lines {query, positive, negatives}, for contrastive training.
     triples: str = ""
     negatives: int = 1
@@ -156,6 +158,9 @@ class Config:
             "data.validation_fraction",
             "between 0 and 1",
             data.validation_fraction,
+        )
+        _require(
+            0 <= data.unmarked <= 1, "data.unmarked", "between 0 and 1", data.unmarked
         )
         _require(
             optimizer.learning_rate > 0,

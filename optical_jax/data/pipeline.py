@@ -16,7 +16,7 @@ import grain
 import jax
 import numpy as np
 
-from optical_jax.data import teacher_vectors, tokenize
+from optical_jax.data import marks, teacher_vectors, tokenize
 
 Batch = dict[str, dict[str, np.ndarray]]
 
@@ -250,11 +250,16 @@ def batches(streams: Sequence[grain.MapDataset]) -> grain.DatasetIterator:
 class BitextExamples:
     """Sentence pairs: fields "source" and "target", one text each."""
 
-    def __init__(self, split: Any):  # noqa: ANN401
-        """Take a split of prepared bitext."""
+    def __init__(self, split: Any, *, unmark: marks.Unmarking):  # noqa: ANN401
+        """Take a split of prepared bitext, and what targets lose."""
         self._split = split
+        self._unmark = unmark
 
     def read(self, indices: np.ndarray) -> list[dict[str, list[str]]]:
         """Return the texts of several pairs."""
         rows = self._split.__getitems__(indices.tolist())
-        return [{"source": [r["source"]], "target": [r["target"]]} for r in rows]
+        targets = self._unmark([row["target"] for row in rows], indices)
+        return [
+            {"source": [row["source"]], "target": [target]}
+            for row, target in zip(rows, targets, strict=True)
+        ]

@@ -16,7 +16,7 @@ import numpy as np
 
 from optical_jax import prepare
 from optical_jax.config import Config
-from optical_jax.data import pipeline, teacher_vectors, triples
+from optical_jax.data import marks, pipeline, teacher_vectors, triples
 from optical_jax.data.sources import Pair
 from optical_jax.models import folder, hf, layout, new_head, retriever, vocabulary
 from optical_jax.models.head import HeadConfig
@@ -58,7 +58,10 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
         bitext = _Bitext(config, run, say)
     if objective.uses(fields=tokens.RANKING_FIELDS):
         ranking = _Ranking(config, say)
-    student = _student(config, run, bitext.pairs if bitext else [], teacher, say)
+    pairs = bitext.pairs if bitext else []
+    if data.unmarked:
+        pairs = [variant for pair in pairs for variant in marks.variants(pair)]
+    student = _student(config, run, pairs, teacher, say)
     streams = []
     if bitext and objective.uses(fields=tokens.BITEXT_FIELDS):
         streams.append(bitext.stream(student, teacher))
@@ -122,7 +125,10 @@ class _Bitext:
         weights = {source.name: source.weight for source in data.sources}
         origins = self._prepared.origins("train").items()
         return pipeline.stream(
-            pipeline.BitextExamples(self._train),
+            pipeline.BitextExamples(
+                self._train,
+                unmark=marks.Unmarking(data.unmarked, seed=self._config.seed),
+            ),
             groups=[(indices, weights[name]) for name, indices in origins],
             fields=_fields(
                 self._config,

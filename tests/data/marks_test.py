@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from optical_jax.data import marks
+from optical_jax.data.sources import Pair
+
+
+@pytest.mark.parametrize(
+    ("text", "above", "bare"),
+    [
+        ("Ẹ̀kọ́ gómìnà", "Ẹkọ gomina", "Eko gomina"),
+        ("Größe", "Große", "Große"),
+        ("ñandú", "nandu", "nandu"),
+        ("plain", "plain", "plain"),
+        # Vowel signs, viramas and tones of other scripts are no ornament.
+        ("हिन्दी ไทย ते", "हिन्दी ไทย ते", "हिन्दी ไทย ते"),
+        ("ий", "ии", "ии"),
+    ],
+)
+def test_marks_go_where_people_leave_them_out(text, above, bare):
+    assert marks.strip(text, above_only=True) == above
+    assert marks.strip(text, above_only=False) == bare
+
+
+def test_variants_are_those_that_differ():
+    found = [pair.target for pair in marks.variants(Pair("x", "ẹ̀kọ́"))]
+    assert found == ["ẹ̀kọ́", "ẹkọ", "eko"]
+    assert [p.target for p in marks.variants(Pair("x", "kọ"))] == ["kọ", "ko"]
+    assert list(marks.variants(Pair("x", "ko"))) == [Pair("x", "ko")]
+
+
+def test_the_share_is_met_and_a_window_read_again_is_the_same():
+    texts = ["ẹ̀"] * 4000
+    indices = np.arange(4000)
+    unmark = marks.Unmarking(0.4, seed=1)
+    found = unmark(texts, indices)
+    shares = [found.count(t) / 4000 for t in ("ẹ̀", "ẹ", "e")]
+    assert shares == pytest.approx([0.6, 0.2, 0.2], abs=0.03)
+    assert unmark(texts, indices) == found
+    assert unmark(texts, indices[::-1]) != found
+    assert marks.Unmarking(0.4, seed=2)(texts, indices) != found
+    assert marks.Unmarking(0.0, seed=1)(texts, indices) == texts
