@@ -33,7 +33,7 @@ def strip(text: str, *, above_only: bool) -> str:
     for character in unicodedata.normalize("NFD", text):
         if unicodedata.category(character) != "Mn":
             base = character
-        elif _bears_marks(base) and (
+        elif base and _bears_marks(base) and (
             not above_only or unicodedata.combining(character) == _ABOVE
         ):
             continue

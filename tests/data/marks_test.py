@@ -15,6 +15,7 @@ from optical_jax.data.sources import Pair
         # Vowel signs, viramas and tones of other scripts are no ornament.
         ("हिन्दी ไทย ते", "हिन्दी ไทย ते", "हिन्दी ไทย ते"),
         ("ий", "ии", "ии"),
+        ("\u0301a", "\u0301a", "\u0301a"),
     ],
 )
 def test_marks_go_where_people_leave_them_out(text, above, bare):
