@@ -1,12 +1,20 @@
 """The BM25 baseline (bm25s), with words cut by Unicode properties for any language."""
 
+import collections
 import logging
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import bm25s
 import numpy as np
+import scipy.sparse
+import Stemmer
+from bm25s.tokenization import Tokenizer
+from jaxtyping import Float
 
+from optical_jax.data import textfile
 from optical_jax.retrieval.search import Ranking
 
 # It sets its own logger to DEBUG, which shows wherever logging is configured.
@@ -54,42 +62,103 @@ def _is_unspaced(character: str) -> bool:
     return unicodedata.name(character, "").split(" ")[0] in _UNSPACED
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bm25Config:
+    """How BM25 weighs words, and how documents and queries are cut into them."""
+
+    # Saturation of the term frequency, and weight of the document length: bm25s's defaults.
+    k1: float = 1.5
+    b: float = 0.75
+    # Language of the documents as Snowball names it ("english"), whose stems are terms
+    # instead of words; empty: words are.
+    stem: str = ""
+    # Language code of a list of stop words in bm25s ("en"), or a file of one word a line;
+    # empty: every word is a term.
+    stopwords: str = ""
+
+    def __post_init__(self) -> None:
+        """Check ranges, and that stems and stop words of the language are there."""
+        if self.k1 < 0 or not 0 <= self.b <= 1:
+            raise ValueError(
+                f"bm25 needs k1 of at least 0 and b between 0 and 1, got {self.k1} and "
+                f"{self.b}"
+            )
+        if self.stem and self.stem not in Stemmer.algorithms():
+            raise ValueError(
+                f"stem must be one of {', '.join(Stemmer.algorithms())}, got "
+                f"{self.stem!r}; leave it empty for other languages"
+            )
+        self.read_stopwords()
+
+    def read_stopwords(self) -> frozenset[str]:
+        """Return the stop words.
+
+        Raises:
+            ValueError: if there is neither such a list nor such a file.
+        """
+        if not self.stopwords:
+            return frozenset()
+        path = Path(self.stopwords).expanduser()
+        if path.is_file():
+            return frozenset(
+                w for line in textfile.read_lines(path) for w in words(line)
+            )
+        try:
+            return frozenset(Tokenizer(stopwords=self.stopwords).stopwords)
+        except ValueError as error:
+            raise ValueError(
+                f"stopwords must be a language of bm25s's lists (like 'en') or a file of "
+                f"words, got {self.stopwords!r}"
+            ) from error
+
+
 class Bm25:
-    """An index of documents by words; ranks them for queries."""
+    """An index of documents by terms; ranks them for queries.
 
-    def __init__(
-        self,
-        documents: Sequence[str],
-        *,
-        k1: float = 1.5,
-        b: float = 0.75,
-        stopwords: Sequence[str] = (),
-        stem: Callable[[list[str]], list[str]] | None = None,
-    ):
+    Attributes:
+        config: how words become terms and terms are weighed.
+        vocabulary: the terms of the documents, and where they are in the index.
+    """
+
+    def __init__(self, documents: Sequence[str], config: Bm25Config | None = None):
         """Index the documents.
-
-        Args:
-            documents: the collection.
-            k1: saturation of the term frequency, bm25s's default.
-            b: weight of the document length, bm25s's default.
-            stopwords: words left out of documents and queries.
-            stem: maps words to stems, like `Stemmer.Stemmer("english").stemWords`.
 
         Raises:
             ValueError: if there are no documents, or no word in any of them.
         """
-        self._stopwords, self._stem = frozenset(stopwords), stem
-        terms = [self._terms(text) for text in documents]
+        self.config = config or Bm25Config()
+        self._stopwords = self.config.read_stopwords()
+        stem = self.config.stem
+        self._stem = Stemmer.Stemmer(stem).stemWords if stem else None
+        terms = [self.terms(text) for text in documents]
         if not any(terms):
             raise ValueError(
                 f"BM25 needs documents with words in them, got {len(documents)} "
                 "documents without any"
             )
-        self._size = len(terms)
-        self._index = bm25s.BM25(k1=k1, b=b, method="lucene")
-        self._index.index(terms, show_progress=False)
+        index = bm25s.BM25(k1=self.config.k1, b=self.config.b, method="lucene")
+        index.index(terms, show_progress=False)
+        columns = len(index.scores["indptr"]) - 1
+        # The library appends an empty word, which has no column.
+        known = {term: i for term, i in index.vocab_dict.items() if i < columns}
+        self.vocabulary: dict[str, int] = known
+        self._shape = (len(terms), columns)
+        arrays = (index.scores[name] for name in ("data", "indices", "indptr"))
+        self._weights = scipy.sparse.csc_array(tuple(arrays), shape=self._shape)
+        self._counts = self._count(terms)
+        lengths = self._counts.sum(axis=1)
+        k1, b = self.config.k1, self.config.b
+        self._norms = k1 * (1 - b + b * lengths / lengths.mean())
 
-    def _terms(self, text: str) -> list[str]:
+    def _count(self, terms: list[list[str]]) -> scipy.sparse.csc_array:
+        columns = [self.vocabulary[term] for row in terms for term in row]
+        rows = np.repeat(np.arange(len(terms)), [len(row) for row in terms])
+        ones = np.ones(len(columns), np.float32)
+        # Equal places are summed.
+        return scipy.sparse.csc_array((ones, (rows, columns)), shape=self._shape)
+
+    def terms(self, text: str) -> list[str]:
+        """Cut a text into terms: words without stop words, or the stems of these."""
         kept = [word for word in words(text) if word not in self._stopwords]
         return self._stem(kept) if self._stem is not None else kept
 
@@ -99,16 +168,47 @@ class Bm25:
         Queries are used as they are: nothing translates them. A document that shares no
         word with the query is not retrieved.
         """
-        k = min(k, self._size)
-        indices = np.full((len(queries), k), -1, np.int32)
-        scores = np.full((len(queries), k), -np.inf, np.float32)
-        for row, text in enumerate(queries):
-            known = [w for w in self._terms(text) if w in self._index.vocab_dict]
-            if not known:
-                continue
-            found = self._index.get_scores(known)
-            best = np.argsort(-found, kind="stable")[:k]
-            best = best[found[best] > 0]
-            indices[row, : len(best)] = best
-            scores[row, : len(best)] = found[best]
-        return Ranking(indices, scores)
+        counted = (collections.Counter(self.terms(text)) for text in queries)
+        return best((self.score(terms) for terms in counted), k=k)
+
+    def score(
+        self, terms: Mapping[str, float | int]
+    ) -> Float[np.ndarray, " documents"]:
+        """Return the sum of the terms' BM25 weights, each times the factor given."""
+        columns, factors = self._columns(terms)
+        return self._weights[:, columns] @ factors
+
+    def score_mixture(
+        self, terms: Mapping[str, float]
+    ) -> Float[np.ndarray, " documents"]:
+        """Return the BM25 weight of one word that stands for these terms.
+
+        Probabilistic structured queries (Darwish and Oard, SIGIR 2003, Eq. 4 and 5): its
+        frequency in a document, and the number of documents that have it, are the terms'
+        ones averaged by their probabilities.
+        """
+        columns, factors = self._columns(terms)
+        counts = self._counts[:, columns]
+        tf = counts @ factors
+        df = float(np.diff(counts.indptr) @ factors)
+        idf = np.log(1 + (self._shape[0] - df + 0.5) / (df + 0.5))
+        return idf * tf / np.maximum(tf + self._norms, 1e-9)
+
+    def _columns(
+        self, terms: Mapping[str, float | int]
+    ) -> tuple[list[int], np.ndarray]:
+        known = {
+            self.vocabulary[t]: x for t, x in terms.items() if t in self.vocabulary
+        }
+        return list(known), np.array(list(known.values()), np.float32)
+
+
+def best(scores: Iterable[Float[np.ndarray, " documents"]], *, k: int) -> Ranking:
+    """Rank documents by the scores of each query; those of score 0 are not retrieved."""
+    indices, values = [], []
+    for row in scores:
+        found = np.argsort(-row, kind="stable")[:k]
+        held = row[found] > 0
+        indices.append(np.where(held, found, -1))
+        values.append(np.where(held, row[found], -np.inf))
+    return Ranking(np.array(indices, np.int32), np.array(values, np.float32))
