@@ -41,7 +41,8 @@ def documents(path: Path, *, titles: bool) -> dict[str, str]:
     }
 
 
-def _queries(path: Path) -> dict[str, str]:
+def read_queries(path: Path) -> dict[str, str]:
+    """Return query_id -> text of JSON lines {_id, text}."""
     return {query_id: row["text"] for query_id, row in _json_lines(path).items()}
 
 
@@ -54,12 +55,12 @@ def queries(
         for file in sorted(path.glob("qrels/*.tsv*"))
     }
     queries_of = {
-        file.name.partition(".jsonl")[0]: _queries(file)
+        file.name.partition(".jsonl")[0]: read_queries(file)
         for file in sorted(path.glob("queries/*.jsonl*"))
     }
     if file := first(path, "queries.jsonl*"):
         # One file holds the queries of every set; the judgments tell them apart.
-        every = _queries(file)
+        every = read_queries(file)
         for name in qrels_of.keys() - queries_of.keys():
             queries_of[name] = {q: every[q] for q in qrels_of[name] if q in every}
     return queries_of, qrels_of

@@ -1,8 +1,9 @@
-"""Open text as it is published (plain, gzip or in a zip), and normalise lines of it."""
+"""Open text as it is published (plain, gzip or in a zip), normalise it, write it whole."""
 
 import gzip
 import html
 import io
+import os
 import re
 import unicodedata
 import zipfile
@@ -73,6 +74,16 @@ def read_lines(path: Path) -> Iterator[str]:
             raise ValueError(
                 f"{path} is damaged after line {number} ({error}); fetch it again"
             ) from error
+
+
+def write(path: Path, text: str) -> None:
+    """Write a UTF-8 file, which appears, or changes, only when it is complete."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 class _Unseen(dict[int, str | None]):
