@@ -1,24 +1,24 @@
 r"""Measure a query encoder on a retrieval collection, beside its baselines.
 
+    python -m optical_jax.evaluate --workdir W --collection DIR --queries NAME
     python -m optical_jax.evaluate --query_encoder DIR --document_encoder DIR \
         --collection DIR --queries NAME [NAME ...] [--topline_queries NAME ...]
-    python -m optical_jax.evaluate --workdir W --collection DIR --queries NAME
+    python -m optical_jax.evaluate --runs A.trec B.trec --qrels FILE
 
-The collection is a folder in BEIR layout. Methods: `bm25` on the queries as they are;
-`zero-shot`, the document encoder given them too; `student`, the query encoder; and with
-topline queries, the same questions in the documents' language, `bm25-topline` and
-`topline`, the document encoder given these. The encoded corpus is cached by its content.
+The collection is a folder in BEIR layout. Rows: `bm25` on the queries as they are;
+`ibm1+bm25`, translated word by word with the run's bitext; `zero-shot`, the document encoder
+given the queries; `student`, the query encoder; `fusion`, student and ibm1+bm25 together;
+`mt+bm25` and `mt+teacher`, translated by a system of yours; with topline queries, the same
+questions in the documents' language, `bm25-topline` and `topline`; and run files of other
+systems, by their names. The encoded corpus is cached by its content.
 """
 
 import dataclasses
 import json
 import shlex
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import jax
 import rich.console
@@ -27,78 +27,70 @@ import tyro
 
 from optical_jax.data import collection as collection_lib
 from optical_jax.data.collection import Collection
+from optical_jax.data.sources import Pair
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import (
-    bm25,
     command,
-    index,
-    measures,
+    comparison,
     methods,
     record,
-    significance,
+    searcher,
+    tasks,
+    trec,
 )
-from optical_jax.retrieval.command import EncoderOptions
-from optical_jax.retrieval.methods import Stages
+from optical_jax.retrieval.bm25 import Bm25Config
+from optical_jax.retrieval.evaluate_options import Options
+from optical_jax.retrieval.searcher import Stages
+from optical_jax.retrieval.translation import Ibm1Config
 from optical_jax.training import workdir as workdir_lib
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(EncoderOptions):
-    """The command's options."""
-
-    # Folder of the collection: BEIR, MS MARCO or TREC layout, or prepared.
-    collection: Path
-    # Whether documents of the BEIR layout start with their titles, as in BEIR itself.
-    titles: bool = True
-    # Query sets of the collection.
-    queries: tuple[str, ...]
-    # For each query set, the one with the same questions in the documents' language.
-    topline_queries: tuple[str, ...] = ()
-    # Where NAME.json and NAME/ are written; None: WORKDIR/evaluation, or nothing is.
-    output: Path | None = None
-    # Of the files in output; None: the collection's.
-    name: str | None = None
-    # Encoded collections.
-    cache: Path = Path("~/.cache/optical_jax")
-    # Documents ranked for each query.
-    depth: int = 1000
-    # Texts encoded at once.
-    batch_size: int = 64
-    # Of the permutation tests.
-    samples: int = 100_000
-    # Recorded with each row; with a workdir, its seed is.
-    seed: int = 0
-    # What to do with queries that have no relevant document.
-    unjudged: Literal["error", "skip"] = "error"
 
 
 def run(
     collection: Collection,
     *,
     queries: Sequence[str],
-    document_encoder: Retriever,
+    document_encoder: Retriever | None = None,
     query_encoder: Retriever | None = None,
     topline_queries: Sequence[str] = (),
+    tune_queries: Sequence[str] = (),
+    pairs: Sequence[Pair] = (),
+    translations: Mapping[str, Mapping[str, str]] | None = None,
+    runs: Mapping[str, trec.Run] | None = None,
     cache: Path,
     depth: int = 1000,
     batch_size: int = 64,
+    bm25: Bm25Config | None = None,
+    ibm1: Ibm1Config | None = None,
+    fuse: Sequence[str] = (),
+    weights: Sequence[float] = (),
+    baseline: str | None = None,
     samples: int = 100_000,
     seed: int = 0,
-    unjudged: Literal["error", "skip"] = "error",
+    unjudged: tasks.Unjudged = "error",
     mesh: jax.sharding.Mesh | None = None,
     progress: Stages | None = None,
 ) -> record.Evaluation:
-    """Evaluate all methods on query sets of a collection.
+    """Evaluate all methods on query sets of a collection, which is encoded once.
 
     Args:
         collection: documents, queries and qrels.
         queries: names of query sets.
-        document_encoder: encodes the documents, and the queries of zero-shot and topline.
+        document_encoder: encodes the documents, and the queries of zero-shot and topline;
+            None: only lexical methods are compared.
         query_encoder: the student; None: the method is left out.
         topline_queries: for each query set the name of its translation, or none at all.
-        cache: folder of encoded collections.
+        tune_queries: for each query set another one, on which weights are chosen.
+        pairs: the bitext that ibm1+bm25 translates by; empty: the method is left out.
+        translations: query set -> query_id -> translation by a machine.
+        runs: of other systems, by name; with nothing but these, these alone are compared.
+        cache: folder of encoded collections and lexicons.
         depth: documents ranked for each query.
         batch_size: texts encoded at once.
+        bm25: of the lexical methods.
+        ibm1: how queries are translated word by word.
+        fuse: names of methods; none: student and ibm1+bm25, where they are.
+        weights: of these; none: chosen on tune_queries, else equal.
+        baseline: see `comparison.measure`.
         samples: sign assignments of the permutation tests.
         seed: recorded with every row.
         unjudged: whether queries without a relevant document are an error or left out.
@@ -108,122 +100,138 @@ def run(
     Raises:
         ValueError: if names, qrels or encoders do not fit, before anything is encoded.
     """
-    began = time.monotonic()
-    methods.check_encoders(query_encoder, document_encoder)
-    tasks = list(methods.tasks(collection, queries, topline_queries, unjudged=unjudged))
-    told = progress or (lambda *_: None)
-    documents = index.build(
-        document_encoder,
-        collection.doc_ids,
-        collection.documents,
-        cache=cache.expanduser(),
-        batch_size=batch_size,
-        mesh=mesh,
-        progress=lambda *done: told("encode documents", *done),
+    searcher.check_encoders(query_encoder, document_encoder)
+    asked = tasks.of_collection(
+        collection,
+        queries,
+        topline_queries=topline_queries,
+        tune_queries=tune_queries,
+        translations=translations,
+        unjudged=unjudged,
     )
-    searcher = methods.Searcher(
-        collection=collection,
-        words=bm25.Bm25(collection.documents),
-        vectors=documents.vectors,
-        depth=depth,
-        batch_size=batch_size,
-        mesh=mesh,
-        told=told,
-    )
-    rows = [
-        _row(searcher, task, method, given, encoder, seed)
-        for task in tasks
-        for method, (given, encoder) in task.methods(
-            document_encoder=document_encoder, query_encoder=query_encoder
-        ).items()
-    ]
-    compared = {
-        task.queries: significance.compare(
-            {
-                row.method: row.per_query
-                for row in rows
-                # The tests are paired: other query ids leave a method out.
-                if row.query_set == task.queries and row.run.keys() == task.qrels.keys()
-            },
-            samples=samples,
+    found = []
+    if document_encoder is not None or pairs or translations or not runs:
+        searched = searcher.Searcher(
+            collection=collection,
+            document_encoder=document_encoder,
+            bm25=bm25 or Bm25Config(),
+            cache=cache.expanduser(),
+            depth=depth,
+            batch_size=batch_size,
+            mesh=mesh,
+            told=progress or (lambda *_: None),
         )
-        for task in tasks
-    }
-    seconds = time.monotonic() - began
-    return record.Evaluation(rows=rows, significance=compared, seconds=seconds)
-
-
-def _row(
-    searcher: methods.Searcher,
-    task: methods.Task,
-    method: str,
-    given: str,
-    encoder: Retriever | None,
-    seed: int,
-) -> record.Row:
-    qrels = task.topline_qrels if given == task.topline else task.qrels
-    found = searcher.run(list(qrels), given, encoder)
-    return record.Row(
-        collection=searcher.collection.name,
-        query_set=task.queries,
-        queries=given,
-        method=method,
+        found += methods.of_collection(
+            searched,
+            query_encoder=query_encoder,
+            pairs=pairs,
+            ibm1=ibm1,
+            translations=bool(translations),
+            topline=bool(topline_queries),
+        )
+    found += methods.of_runs(runs or {}, unjudged=unjudged)
+    return comparison.measure(
+        methods.with_fusion(found, fuse, tasks=asked, weights=weights, depth=depth),
+        asked,
+        collection=collection.name,
+        baseline=baseline,
+        samples=samples,
         seed=seed,
-        run=found,
-        per_query=measures.per_query(found, qrels),
     )
 
 
-def _evaluate(options: Options, line: str, console: rich.console.Console) -> None:
+def compare_runs(
+    qrels: Path,
+    runs: Mapping[str, trec.Run],
+    *,
+    unjudged: tasks.Unjudged = "error",
+    depth: int = 1000,
+    fuse: Sequence[str] = (),
+    weights: Sequence[float] = (),
+    baseline: str | None = None,
+    samples: int = 100_000,
+    seed: int = 0,
+) -> record.Evaluation:
+    """Evaluate runs by a judgments file alone; the arguments are those of `run`."""
+    task = tasks.of_qrels(qrels, unjudged=unjudged)
+    found = methods.of_runs(runs, unjudged=unjudged)
+    return comparison.measure(
+        methods.with_fusion(found, fuse, tasks=[task], weights=weights, depth=depth),
+        [task],
+        collection=task.queries,
+        baseline=baseline,
+        samples=samples,
+        seed=seed,
+    )
+
+
+def _measure(options: Options, console: rich.console.Console) -> record.Evaluation:
+    runs = options.load_runs()
+    if options.qrels is not None:
+        return compare_runs(options.qrels, runs, **options.of_comparison())
     collection = collection_lib.load(
         options.collection.expanduser(), titles=options.titles
     )
     teacher, student = options.load_encoders()
-    seed, output, workdir = options.seed, options.output, options.workdir
-    if workdir is not None:
-        seed = workdir_lib.read_config(workdir).seed
-        output = output or workdir / "evaluation"
+    translations = options.load_translations(collection)
+    pairs = options.load_pairs(lambda text: console.print(text, soft_wrap=True))
     with command.live(console) as told:
-        evaluation = run(
+        return run(
             collection,
             queries=options.queries,
             document_encoder=teacher,
             query_encoder=student,
             topline_queries=options.topline_queries,
+            tune_queries=options.tune_queries,
+            pairs=pairs,
+            translations=translations,
+            runs=runs,
             cache=options.cache,
-            depth=options.depth,
             batch_size=options.batch_size,
-            samples=options.samples,
-            seed=seed,
-            unjudged=options.unjudged,
+            bm25=options.bm25,
+            ibm1=options.ibm1,
             progress=told,
+            **options.of_comparison(),
         )
+
+
+def _evaluate(options: Options, line: str, console: rich.console.Console) -> None:
+    evaluation = _measure(options, console)
     for query_set in evaluation.significance:
         console.print(record.table(evaluation, query_set))
-    if output is not None:
-        content = record.as_json(
-            evaluation,
-            name=options.name or collection.name,
-            command=line,
-            config=json.loads(json.dumps(dataclasses.asdict(options), default=str)),
-        )
-        if workdir is not None:
-            content["training"] = workdir_lib.summary(workdir)
-        path = record.write(output, evaluation, content)
+    if options.results is not None:
+        path = _write(options.results, evaluation, options, line)
         console.print(
             f"written: {path}, runs and per-query measures beside it", soft_wrap=True
         )
 
 
+def _write(
+    folder: Path, evaluation: record.Evaluation, options: Options, line: str
+) -> Path:
+    content = record.as_json(
+        evaluation,
+        name=options.name or evaluation.rows[0].collection,
+        command=line,
+        config=json.loads(json.dumps(dataclasses.asdict(options), default=str)),
+    )
+    if options.workdir is not None:
+        content["training"] = workdir_lib.summary(options.workdir)
+    return record.write(folder, evaluation, content)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    options = tyro.cli(
-        Options, args=argv, prog="python -m optical_jax.evaluate", description=__doc__
-    )
-    command.cache_compilations(options.cache)
     line = shlex.join(["python", "-m", "optical_jax.evaluate", *argv])
     try:
+        options = tyro.cli(
+            Options,
+            args=argv,
+            prog="python -m optical_jax.evaluate",
+            description=__doc__,
+        )
+        command.cache_compilations(options.cache)
         # Wide enough for the table in a file or a pipe, where rich assumes 80 columns.
         width = None if sys.stdout.isatty() else 120
         _evaluate(options, line, rich.console.Console(width=width))

@@ -8,6 +8,7 @@ when it has not been done). The second keeps a BEIR, MS MARCO or TREC folder as 
 sets, which `optical_jax.evaluate` reads like the folder itself.
 """
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ import tyro
 
 from optical_jax import config
 from optical_jax.data import bitext, collection
+
+_PROG = "python -m optical_jax.prepare bitext"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,19 @@ def prepare_bitext(settings: config.Config) -> bitext.Bitext:
     )
 
 
+def open_bitext(named: str) -> bitext.Bitext:
+    """Return a prepared bitext by what names it in another command.
+
+    Args:
+        named: its folder, as printed by this command; or a config file, with overrides as
+            on the command line, which is prepared unless it is.
+    """
+    folder = Path(named).expanduser()
+    if folder.is_dir():
+        return bitext.Bitext(folder)
+    return prepare_bitext(config.parse(["--config", *shlex.split(named)], prog=_PROG))
+
+
 def table(report: dict[str, dict[str, int]]) -> rich.table.Table:
     """Return the report of a bitext as a table: a row for each source, and their sum."""
     columns = list(next(iter(report.values())))
@@ -64,7 +80,7 @@ def table(report: dict[str, dict[str, int]]) -> rich.table.Table:
 
 
 def _bitext(argv: Sequence[str], console: rich.console.Console) -> None:
-    settings = config.parse(argv, prog="python -m optical_jax.prepare bitext")
+    settings = config.parse(argv, prog=_PROG)
     prepared = prepare_bitext(settings)
     console.print(table(prepared.report))
     console.print(f"prepared in {prepared.directory}", soft_wrap=True)

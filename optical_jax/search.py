@@ -21,7 +21,7 @@ import tyro
 from optical_jax.data import collection as collection_lib
 from optical_jax.data.collection import Collection
 from optical_jax.models.retriever import Retriever
-from optical_jax.retrieval import command, encode, index, methods
+from optical_jax.retrieval import command, encode, index, searcher
 from optical_jax.retrieval import search as search_lib
 from optical_jax.retrieval.command import EncoderOptions
 from optical_jax.retrieval.index import Index
@@ -156,7 +156,7 @@ def _search(options: Options, console: rich.console.Console) -> None:
         options.collection.expanduser(), titles=options.titles
     )
     document_encoder, query_encoder = options.load_encoders()
-    methods.check_encoders(query_encoder, document_encoder)
+    searcher.check_encoders(query_encoder, document_encoder)
     query_encoder = query_encoder or document_encoder
     with command.live(console) as told:
         documents = index.build(

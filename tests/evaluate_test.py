@@ -1,5 +1,5 @@
-import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -93,26 +93,6 @@ def test_zero_shot_is_the_student_if_both_are_the_teacher(folders):
     assert ("search xx-test", 4, 4) in stages
 
 
-def test_a_topline_of_other_query_ids_is_measured_but_not_compared(folders):
-    collection = collection_lib.load(folders / "tiny")
-    renamed = dataclasses.replace(
-        collection,
-        queries_of=dict(collection.queries_of) | {"en-test": {"e1": "who wrote"}},
-        qrels_of=dict(collection.qrels_of) | {"en-test": {"e1": {"d1": 1}}},
-    )
-    evaluation = evaluate.run(
-        renamed,
-        queries=["xx-test"],
-        topline_queries=["en-test"],
-        document_encoder=folder.load(folders / "teacher"),
-        cache=folders / "cache",
-    )
-    measured = {row.method: row.measures["R@10"] for row in evaluation.rows}
-    assert measured["topline"] == measured["bm25-topline"] == 1.0
-    compared = evaluation.significance["xx-test"].results
-    assert {(r.a, r.b) for r in compared} == {("bm25", "zero-shot")}
-
-
 def test_a_head_given_is_used_for_both(folders, tmp_path):
     options = command.EncoderOptions(
         query_encoder=str(folders / "student"),
@@ -135,12 +115,92 @@ def test_a_head_given_is_used_for_both(folders, tmp_path):
     assert index["config"]["head"]["kind"] == "single-vector"
 
 
+@pytest.fixture(scope="module")
+def bitext(folders):
+    """A config file's arguments, as one option."""
+    lines = [(f"the word {i}", f"dunia {i}") for i in "abcdefghijklmnopqrstuvwxyz"]
+    (folders / "b.en").write_text("\n".join(english for english, _ in lines) + "\n")
+    (folders / "b.xx").write_text("\n".join(other for _, other in lines) + "\n")
+    config = folders / "preset.py"
+    config.write_text(
+        "from optical_jax.config import Config, DataConfig\n"
+        "from optical_jax.data.sources import BitextSource\n\n\n"
+        "def get_config():\n"
+        "    source = BitextSource(\n"
+        "        name='b', format='moses', source='b.en', target='b.xx'\n"
+        "    )\n"
+        "    return Config(data=DataConfig(sources=(source,)))\n"
+    )
+    return f"{config} --data.root {folders} --data.cache_dir {folders / 'cache'}"
+
+
+def test_lexical_rows_need_no_encoder(folders, tmp_path, bitext):
+    translate = f"{sys.executable} -c \"print('who'); print('rere'); print('word')\""
+    status = evaluate.main(
+        [
+            *("--collection", str(folders / "tiny"), "--cache", str(folders / "cache")),
+            *("--queries", "xx-test", "--bitext", bitext, "--output", str(tmp_path)),
+            *("--translate_command", translate, "--fuse", "ibm1+bm25", "mt+bm25"),
+            *("--tune_queries", "en-test", "--baseline", "bm25", "--samples", "100"),
+        ]
+    )
+    assert status == 0
+    read = json.loads((tmp_path / "tiny.json").read_text())
+    methods = {row["method"]: row["measures"] for row in read["rows"]}
+    fused = "ibm1+bm25+mt+bm25"
+    assert list(methods) == ["bm25", "ibm1+bm25", "mt+bm25", fused, f"{fused}-rrf"]
+    # The bitext knows that dunia is a word, which d2 has; the command names d1, d3, d2.
+    assert methods["mt+bm25"]["R@1"] == pytest.approx(2.5 / 3)
+    details = read["details"]["xx-test"]
+    assert details[fused]["tuned_on"] == "en-test"
+    assert details["ibm1+bm25"]["pairs"] > 0
+    pairs = {(r["a"], r["b"]) for r in read["significance"]["xx-test"]["results"]}
+    assert pairs == {("bm25", name) for name in methods if name != "bm25"}
+    assert len(list((tmp_path / "tiny").glob("*.translation-*.jsonl"))) == 2
+
+
+def test_run_files_need_no_collection(folders, tmp_path, capsys):
+    (tmp_path / "a.trec").write_text(
+        "q1 Q0 d1 1 2 x\nq1 Q0 d4 2 1 x\nq2 Q0 d3 1 1 x\nq3 Q0 d4 1 1 x\n"
+    )
+    (tmp_path / "b.run").write_text("q1 Q0 d4 1 2 x\nq1 Q0 d1 2 1 x\nq3 Q0 d2 1 1 x\n")
+    runs = ["--runs", str(tmp_path / "a.trec"), str(tmp_path / "b.run")]
+    qrels = folders / "tiny" / "qrels" / "xx-test.tsv"
+    out = ["--output", str(tmp_path), "--fuse", "a", "b", "--name", "n"]
+    assert evaluate.main([*runs, *out, "--qrels", str(qrels)]) == 0
+    assert "xx-test, xx-test, 3 queries" in capsys.readouterr().out
+    alone = json.loads((tmp_path / "n.json").read_text())
+    measured = {row["method"]: row["measures"]["R@1"] for row in alone["rows"]}
+    # q1 is found by a alone, q2 half by a, q3 by b.
+    assert measured["a"] == pytest.approx(1.5 / 3)
+    assert measured["b"] == pytest.approx(1 / 3)
+    assert list(measured) == ["a", "b", "a+b", "a+b-rrf"]
+    named = ["--collection", str(folders / "tiny"), "--queries", "xx-test"]
+    assert evaluate.main([*runs, *out, *named]) == 0
+    read = json.loads((tmp_path / "n.json").read_text())
+    assert read["rows"][0]["collection"] == "tiny"
+    assert [r["measures"] for r in read["rows"]] == [
+        r["measures"] for r in alone["rows"]
+    ]
+    # Read back, the fused run is the same run.
+    written = tmp_path / "n" / "xx-test.a+b.run"
+    again = ["--runs", str(written), "--qrels", str(qrels), "--output", str(tmp_path)]
+    assert evaluate.main(again) == 0
+    read = json.loads((tmp_path / "xx-test.json").read_text())
+    assert read["rows"][0]["measures"] == alone["rows"][2]["measures"]
+
+
 @pytest.mark.parametrize(
     ("more", "student", "message"),
     [
         (["--queries", "yy"], "student", "no query set 'yy'; it has en-test, xx-test"),
         (["--queries", "xx-test"], "narrow", "same width, got 8 and 16"),
         (["--queries", "xx-test"], "nowhere", "nowhere"),
+        (
+            ["--queries", "xx-test", "--translations", "a", "b"],
+            "student",
+            "must be a file for each of queries, or of these and tune_queries (xx-test), got 2",
+        ),
         (
             ["--queries", "xx-test", "--workdir", "w"],
             "student",

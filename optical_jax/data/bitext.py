@@ -42,6 +42,11 @@ class Bitext:
         """Return random access to the records of "train" or "validation"."""
         return records.Split(self.directory, _TABLE, name)
 
+    def pairs(self, name: str) -> list[sources.Pair]:
+        """Return the sentences of a split."""
+        rows = self.split(name)[:]
+        return [sources.Pair(row["source"], row["target"]) for row in rows]
+
     def origins(self, name: str) -> dict[str, np.ndarray]:
         """Return source -> the indices of its records in a split."""
         sizes = records.metadata(self.directory, _TABLE)["origins"]

@@ -14,7 +14,7 @@ import rich.progress
 from optical_jax.models import folder
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
-from optical_jax.retrieval.methods import Stages
+from optical_jax.retrieval.searcher import Stages
 from optical_jax.training import workdir as workdir_lib
 
 

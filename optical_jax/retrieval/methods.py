@@ -1,180 +1,206 @@
-"""What an evaluation compares: which queries go to which encoder, and how they search."""
+"""What an evaluation compares: a method is a name and a function from a task to a run."""
 
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-import jax
-
-from optical_jax.data.collection import Collection
+from optical_jax.data.sources import Pair
 from optical_jax.models.retriever import Retriever
-from optical_jax.retrieval import bm25, encode, search, trec
-from optical_jax.retrieval.encode import TokenVectors
+from optical_jax.retrieval import fusion, trec
+from optical_jax.retrieval.searcher import Search, Searcher
+from optical_jax.retrieval.tasks import Task, Unjudged, Wording
+from optical_jax.retrieval.translation import Ibm1Config
 
-# Told a stage, how much of it is done, and of how much.
-Stages = Callable[[str, int, int], None]
+IBM1 = "ibm1+bm25"
+STUDENT = "student"
+FUSION = "fusion"
+
+
+def _nothing(task: Task) -> dict[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """A query set to measure.
+class Method:
+    """A way to rank documents.
 
     Attributes:
-        queries: its name.
-        topline: name of the same questions in the documents' language, if there is one.
-        qrels: of the queries that are measured, in the order of the query set.
-        topline_qrels: the same ones where the topline has the same query ids, as it
-            must to be compared query by query; else its own.
+        name: names its row, and its run file.
+        search: returns the run of the task it is given, in the wording of `given`.
+        given: which wording of the queries the method is given.
+        details: what a results file should say of the method on a (plain) task.
     """
 
-    queries: str
-    topline: str | None
-    qrels: trec.Qrels
-    topline_qrels: trec.Qrels
-
-    def methods(
-        self, *, document_encoder: Retriever, query_encoder: Retriever | None
-    ) -> dict[str, tuple[str, Retriever | None]]:
-        """Return for each method the query set it is given and its encoder (None: BM25)."""
-        found: dict[str, tuple[str, Retriever | None]] = {
-            "bm25": (self.queries, None),
-            "zero-shot": (self.queries, document_encoder),
-        }
-        if query_encoder is not None:
-            found["student"] = (self.queries, query_encoder)
-        if self.topline is not None:
-            found["bm25-topline"] = (self.topline, None)
-            found["topline"] = (self.topline, document_encoder)
-        return found
+    name: str
+    search: Search
+    given: Wording = "queries"
+    details: Callable[[Task], dict[str, Any]] = _nothing
 
 
-@dataclass(frozen=True, kw_only=True)
-class Searcher:
-    """A collection made searchable by BM25 and by its encoded documents."""
-
-    collection: Collection
-    words: bm25.Bm25
-    vectors: TokenVectors
-    depth: int
-    batch_size: int
-    mesh: jax.sharding.Mesh | None
-    told: Stages
-
-    def run(
-        self, query_ids: list[str], query_set: str, encoder: Retriever | None
-    ) -> trec.Run:
-        """Search with queries of a set, by their vectors or (no encoder) by BM25."""
-        texts = [self.collection.queries(query_set)[query_id] for query_id in query_ids]
-        if encoder is None:
-            ranking = self.words.rank(texts, k=self.depth)
-        else:
-            queries = encode.encode_queries(
-                encoder, texts, batch_size=self.batch_size, mesh=self.mesh
-            )
-            stage = f"search {query_set}"
-            ranking = search.search(
-                queries,
-                self.vectors,
-                k=self.depth,
-                progress=lambda done, total: self.told(stage, done, total),
-            )
-        doc_ids = self.collection.doc_ids
-        return trec.to_run(*ranking, query_ids=query_ids, doc_ids=doc_ids)
-
-
-def tasks(
-    collection: Collection,
-    queries: Sequence[str],
-    topline_queries: Sequence[str],
+def of_collection(
+    searcher: Searcher,
     *,
-    unjudged: Literal["error", "skip"] = "error",
-) -> Iterator[Task]:
-    """Look up query sets and their qrels.
+    query_encoder: Retriever | None = None,
+    pairs: Sequence[Pair] = (),
+    ibm1: Ibm1Config | None = None,
+    translations: bool = False,
+    topline: bool = False,
+) -> list[Method]:
+    """Return the methods that search a collection.
+
+    Args:
+        searcher: the collection; without a document encoder, only lexical methods are
+            returned.
+        query_encoder: the student; None: the method is left out.
+        pairs: bitext that queries are translated by; empty: the method is left out.
+        ibm1: how.
+        translations: whether the queries come with a machine's translations.
+        topline: whether they come with the same questions in the documents' language.
+    """
+    lexical = searcher.lexical()
+    found = [Method(name="bm25", search=lexical)]
+    if pairs:
+        config = ibm1 or Ibm1Config()
+        details = {"pairs": len(pairs), **dataclasses.asdict(config)}
+        by_words = searcher.translated(pairs, config)
+        found.append(Method(name=IBM1, search=by_words, details=lambda _: details))
+    if translations:
+        found.append(Method(name="mt+bm25", search=lexical, given="translation"))
+    encoder = searcher.document_encoder
+    dense = searcher.dense(encoder) if encoder is not None else None
+    if dense is not None:
+        found.append(Method(name="zero-shot", search=dense))
+        if translations:
+            found.append(Method(name="mt+teacher", search=dense, given="translation"))
+        if query_encoder is not None:
+            found.append(Method(name=STUDENT, search=searcher.dense(query_encoder)))
+    if topline:
+        found.append(Method(name="bm25-topline", search=lexical, given="topline"))
+        if dense is not None:
+            found.append(Method(name="topline", search=dense, given="topline"))
+    return found
+
+
+def of_runs(
+    runs: Mapping[str, trec.Run], *, unjudged: Unjudged = "error"
+) -> list[Method]:
+    """Return methods that look their answers up in runs of any systems.
+
+    Args:
+        runs: by name; queries that one lacks are measured as unanswered.
+        unjudged: whether queries that a task does not judge are an error, when the run is
+            measured, or left out.
+    """
+    return [
+        Method(name=name, search=functools.partial(_look_up, name, run, unjudged))
+        for name, run in runs.items()
+    ]
+
+
+def _look_up(name: str, run: trec.Run, unjudged: Unjudged, task: Task) -> trec.Run:
+    if not run.keys() & task.qrels.keys():
+        raise ValueError(
+            f"run {name!r} must hold queries that the qrels of {task.queries!r} judge, "
+            f"got none among {len(run)}; it is of another query set"
+        )
+    if unjudged == "error":
+        return run
+    return {q: documents for q, documents in run.items() if q in task.qrels}
+
+
+def with_fusion(
+    methods: Sequence[Method],
+    names: Sequence[str] = (),
+    *,
+    tasks: Sequence[Task],
+    weights: Sequence[float] = (),
+    depth: int = 1000,
+) -> list[Method]:
+    """Append the fusions of some methods, by a weighted sum and by reciprocal ranks.
+
+    Args:
+        methods: what there is to fuse.
+        names: two or more of them, whose fusion is named by them ("a+b"); none: the
+            fusion of student and ibm1+bm25, named "fusion", if they are there.
+        tasks: that the methods will be given.
+        weights: see `fused`.
+        depth: documents ranked for each query.
 
     Raises:
-        ValueError: if there is nothing to search or to measure, a name is unknown, or a
-            query has no relevant document (unless such are skipped).
+        ValueError: if there are not two names, one is unknown, or its method is given
+            other query ids or no queries at all; if weights are not theirs.
     """
-    if not collection.documents:
+    known = {method.name: method for method in methods}
+    wanted = names or [name for name in (STUDENT, IBM1) if name in known]
+    if not names and len(wanted) < 2:
+        return list(methods)
+    unknown = [name for name in wanted if name not in known]
+    if unknown or len(set(wanted)) < 2:
         raise ValueError(
-            f"collection {collection.name} must have documents, got none; look at its "
-            "corpus file"
+            f"fuse must name two or more of the methods compared ({', '.join(known)}), "
+            f"got {' '.join(wanted)}"
         )
-    if not queries:
+    if weights and len(weights) != len(wanted):
         raise ValueError(
-            f"queries must name at least one query set, got none; collection "
-            f"{collection.name} has {', '.join(collection.query_sets)}"
+            f"weights must be one for each method fused ({', '.join(wanted)}), got "
+            f"{len(weights)}"
         )
-    if topline_queries and len(topline_queries) != len(queries):
-        raise ValueError(
-            f"topline_queries must name one query set for each of queries, got "
-            f"{len(topline_queries)} for {len(queries)}"
-        )
-    for i, name in enumerate(queries):
-        topline = topline_queries[i] if topline_queries else None
-        qrels = topline_qrels = _judged(collection, name, unjudged)
-        if (
-            topline is not None
-            and not qrels.keys() <= collection.queries(topline).keys()
-        ):
-            topline_qrels = _judged(collection, topline, unjudged)
-        yield Task(
-            queries=name, topline=topline, qrels=qrels, topline_qrels=topline_qrels
-        )
+    parts = [known[name] for name in wanted]
+    for task in [*tasks, *(task.tune for task in tasks if task.tune)]:
+        for part in parts:
+            if task.worded(part.given).qrels.keys() != task.qrels.keys():
+                raise ValueError(
+                    f"fused methods must answer the same queries, got other query ids "
+                    f"than those of {task.queries!r} for {part.name!r}"
+                )
+    name = "+".join(names) if names else FUSION
+    return [*methods, *fused(parts, name=name, weights=weights, depth=depth)]
 
 
-def _judged(
-    collection: Collection, name: str, unjudged: Literal["error", "skip"]
-) -> trec.Qrels:
-    texts, qrels = collection.queries(name), collection.qrels(name)
-    relevant = {q for q, documents in qrels.items() if max(documents.values()) > 0}
-    without = [q for q in texts if q not in relevant]
-    unknown = [q for q in qrels if q not in texts]
-    if unjudged == "error" and without:
-        raise ValueError(
-            f"every query of {name!r} must have a relevant document in the qrels, got "
-            f"none for {len(without)} of {len(texts)} ({_some(without)}); correct the "
-            "qrels, or leave such queries out with unjudged=skip"
-        )
-    if unjudged == "error" and unknown:
-        raise ValueError(
-            f"qrels of {name!r} must judge its own queries, got {len(unknown)} that it "
-            f"does not hold ({_some(unknown)}); correct the files, or leave them out "
-            "with unjudged=skip"
-        )
-    kept = {q: qrels[q] for q in texts if q in relevant}
-    if not kept:
-        raise ValueError(
-            f"query set {name!r} must have a query with a relevant document, got none "
-            f"among {len(texts)}"
-        )
-    return kept
+def fused(
+    parts: Sequence[Method],
+    *,
+    name: str,
+    weights: Sequence[float] = (),
+    depth: int = 1000,
+) -> list[Method]:
+    """Return two fusions of methods: by a weighted sum, and by reciprocal ranks.
 
-
-def check_encoders(
-    query_encoder: Retriever | None, document_encoder: Retriever
-) -> None:
-    """Refuse two encoders whose vectors cannot be compared.
-
-    Raises:
-        ValueError: if their widths or the kinds of their heads differ.
+    Args:
+        parts: two or more; all must be given the same query ids.
+        name: of the weighted sum; "-rrf" is appended for the other one.
+        weights: of the parts; none: chosen on the task's `tune` where it has one, else
+            equal.
+        depth: documents ranked for each query.
     """
-    if query_encoder is None:
-        return
-    kinds = query_encoder.head.kind, document_encoder.head.kind
-    if kinds[0] != kinds[1]:
-        raise ValueError(
-            f"query and document encoder must have heads of one kind, got {kinds[0]} "
-            f"and {kinds[1]}; set head.kind to use both the same way"
-        )
-    widths = query_encoder.width, document_encoder.width
-    if widths[0] != widths[1]:
-        raise ValueError(
-            f"query and document encoder must give vectors of the same width, got "
-            f"{widths[0]} and {widths[1]}; use the document encoder that the query "
-            "encoder was trained for"
-        )
 
+    def runs(task: Task) -> list[trec.Run]:
+        return [part.search(task.worded(part.given)) for part in parts]
 
-def _some(ids: list[str]) -> str:
-    return ", ".join(ids[:3]) + (" ..." if len(ids) > 3 else "")
+    @functools.cache
+    def chosen(task: Task) -> tuple[float, ...]:
+        if weights:
+            return tuple(weights)
+        if task.tune is None:
+            return (1 / len(parts),) * len(parts)
+        return fusion.tune(runs(task.tune), task.tune.qrels)
+
+    def details(task: Task) -> dict[str, Any]:
+        by_name = {part.name: w for part, w in zip(parts, chosen(task), strict=True)}
+        found = {"weights": by_name, "normalization": "min-max"}
+        if task.tune is None or weights:
+            return found
+        return found | {"tuned_on": task.tune.queries, "tuned_by": fusion.TUNED_BY}
+
+    def weighted(task: Task) -> trec.Run:
+        return fusion.weighted(runs(task), chosen(task), depth=depth)
+
+    def ranks(task: Task) -> trec.Run:
+        return fusion.reciprocal_rank(runs(task), depth=depth)
+
+    return [
+        Method(name=name, search=functools.cache(weighted), details=details),
+        Method(name=f"{name}-rrf", search=functools.cache(ranks)),
+    ]

@@ -2,7 +2,7 @@
 
 The record's schema is that of every file in results/: {name, command, config, commit,
 date, machine, seconds, rows: [{collection, queries, method, seed, measures}],
-significance}.
+significance}, and where methods have some, {details: {query set: {method: ...}}}.
 """
 
 import csv
@@ -22,6 +22,7 @@ import jax
 import rich.box
 import rich.table
 
+from optical_jax.data import textfile
 from optical_jax.retrieval import measures, significance, trec
 
 
@@ -38,6 +39,8 @@ class Row:
     seed: int
     run: trec.Run
     per_query: dict[str, dict[str, float]]
+    # What the method chose or used: weights of a fusion, size of a bitext.
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def measures(self) -> dict[str, float]:
@@ -50,7 +53,7 @@ class Evaluation:
     """All methods on all query sets, and what tells the methods apart."""
 
     rows: list[Row]
-    # By query set; every two methods on every measure.
+    # By query set, on every measure.
     significance: dict[str, significance.Comparisons]
     seconds: float
 
@@ -63,6 +66,10 @@ def as_json(
     evaluation: Evaluation, *, name: str, command: str, config: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the record of an evaluation."""
+    details: dict[str, dict[str, Any]] = {}
+    for row in evaluation.rows:
+        if row.details:
+            details.setdefault(row.query_set, {})[row.method] = row.details
     return {
         "name": name,
         "command": command,
@@ -81,6 +88,7 @@ def as_json(
             }
             for row in evaluation.rows
         ],
+        **({"details": details} if details else {}),
         "significance": {
             query_set: dataclasses.asdict(comparisons)
             for query_set, comparisons in evaluation.significance.items()
@@ -101,9 +109,9 @@ def write(folder: Path, evaluation: Evaluation, record: dict[str, Any]) -> Path:
         trec.write_run(path, row.run, tag=row.method)
     for query_set in evaluation.significance:
         path = beside / f"{query_set}.per_query.tsv"
-        _write(path, _per_query(evaluation.of(query_set)))
+        textfile.write(path, _per_query(evaluation.of(query_set)))
     path = folder / f"{record['name']}.json"
-    _write(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    textfile.write(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     return path
 
 
@@ -190,9 +198,3 @@ def machine() -> str:
         f"{model}, {os.cpu_count()} cores; {len(devices)} x {devices[0].device_kind}; "
         f"jax {jax.__version__}, Python {platform.python_version()}"
     )
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -1,5 +1,6 @@
 """Paired permutation tests between methods, with Holm's correction."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -91,23 +92,34 @@ def holm(p_values: Float[np.ndarray, " f"]) -> Float[np.ndarray, " f"]:
 def compare(
     methods: Mapping[str, Mapping[str, Mapping[str, float]]],
     *,
+    baseline: str | None = None,
     samples: int = 100_000,
     seed: int = 0,
     alpha: float = 0.05,
 ) -> Comparisons:
-    """Compare every two methods on every measure; all of it is one family.
+    """Compare methods on every measure; all of it is one family.
 
     Args:
         methods: {method: {measure: {query_id: value}}}, as `measures.per_query` gives.
+        baseline: the method that every other one is compared with; None: every two
+            methods are compared.
         samples: sign assignments, see `permutation_test`.
         seed: of the assignments.
         alpha: level of the family.
 
     Raises:
-        ValueError: if the methods were not measured on the same queries.
+        ValueError: if the methods were not measured on the same queries, or the baseline
+            is not among them.
     """
     names = list(methods)
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    if baseline is not None and baseline not in methods:
+        raise ValueError(
+            f"baseline must be a method measured on these queries ({', '.join(names)}), "
+            f"got {baseline!r}"
+        )
+    pairs = [
+        (a, b) for a, b in itertools.combinations(names, 2) if baseline in (None, a, b)
+    ]
     first = next(iter(methods[names[0]].values()))
     query_ids = sorted(first)
     columns = [
@@ -138,7 +150,8 @@ def compare(
         test=f"paired two-sided permutation test (sign flips, {kind})",
         samples=2 ** len(query_ids) if exact else samples,
         seed=seed,
-        correction=f"Holm, family of {len(columns)}",
+        correction=f"Holm, family of {len(columns)}"
+        + (f" with {baseline}" if baseline else ""),
         alpha=alpha,
         queries=len(query_ids),
         results=results,

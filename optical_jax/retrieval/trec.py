@@ -7,10 +7,11 @@ the last place (`strict`) before any of them sees a run.
 """
 
 import math
-import os
 from pathlib import Path
 
 import numpy as np
+
+from optical_jax.data import textfile
 
 Run = dict[str, dict[str, float]]
 Qrels = dict[str, dict[str, int]]
@@ -77,9 +78,7 @@ def write_run(path: Path, run: Run, *, tag: str) -> None:
             _check_column("doc_id", doc_id)
             # Nine digits bring every 32-bit float back.
             lines.append(f"{query_id} Q0 {doc_id} {rank} {score:.9g} {tag}\n")
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text("".join(lines), encoding="utf-8")
-    os.replace(temporary, path)
+    textfile.write(path, "".join(lines))
 
 
 def read_run(path: Path) -> Run:
