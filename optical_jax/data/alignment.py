@@ -34,15 +34,18 @@ class _Separators(dict[int, str]):
         return self[code]
 
 
-_SEPARATORS = _Separators()
+# Blanks each character that parts words, one for one, so that positions stay.
+SEPARATORS = _Separators()
 
 
 @functools.lru_cache(maxsize=65536)
-def _is_unspaced(character: str) -> bool:
+def is_unspaced(character: str) -> bool:
+    """Tell whether a character is of a script written without spaces."""
     return unicodedata.name(character, "").startswith(UNSPACED_SCRIPTS)
 
 
-def _bigrams(run: str) -> Iterator[str]:
+def bigrams(run: str) -> Iterator[str]:
+    """Yield overlapping pairs of characters, each with its marks; one alone as it is."""
     clusters: list[str] = []
     for character in run:
         if clusters and unicodedata.category(character).startswith("M"):
@@ -63,14 +66,14 @@ def word_tokenize(text: str) -> list[str]:
     """
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
     words: list[str] = []
-    for part in folded.translate(_SEPARATORS).split():
+    for part in folded.translate(SEPARATORS).split():
         word = part.strip("'")
-        if word.isascii() or not any(map(_is_unspaced, word)):
+        if word.isascii() or not any(map(is_unspaced, word)):
             words.extend([word] if word else [])
             continue
-        for unspaced, group in groupby(word, key=_is_unspaced):
+        for unspaced, group in groupby(word, key=is_unspaced):
             run = "".join(group)
-            words.extend(_bigrams(run) if unspaced else [run])
+            words.extend(bigrams(run) if unspaced else [run])
     return words
 
 
@@ -106,31 +109,32 @@ class Lexicon:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Tokens:
+class Tokens:
     """Sentences of one language: all tokens' ids in order, and sentence lengths."""
 
     ids: Int[np.ndarray, " t"]
     lengths: Int[np.ndarray, " p"]
 
-    def part(self, begin: int, end: int) -> "_Tokens":
+    def part(self, begin: int, end: int) -> "Tokens":
+        """Return the sentences from begin to before end."""
         ends = np.concatenate([[0], np.cumsum(self.lengths)])
-        return _Tokens(
+        return Tokens(
             ids=self.ids[ends[begin] : ends[end]], lengths=self.lengths[begin:end]
         )
 
 
-def _number(sentences: Sequence[Sequence[str]]) -> tuple[list[str], _Tokens]:
+def number(sentences: Sequence[Sequence[str]]) -> tuple[list[str], Tokens]:
     """Return the vocabulary by falling frequency and the sentences in its numbers."""
     counts = collections.Counter(word for words in sentences for word in words)
     vocabulary = sorted(counts, key=lambda word: (-counts[word], word))
-    number = {word: i for i, word in enumerate(vocabulary)}
-    ids = [number[word] for words in sentences for word in words]
+    ids_of = {word: i for i, word in enumerate(vocabulary)}
+    ids = [ids_of[word] for words in sentences for word in words]
     lengths = [len(words) for words in sentences]
-    return vocabulary, _Tokens(ids=np.array(ids), lengths=np.array(lengths))
+    return vocabulary, Tokens(ids=np.array(ids), lengths=np.array(lengths))
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Chunk:
+class Chunk:
     """Co-occurrences of some pairs: a segment of target tokens per source token."""
 
     keys: Int[np.ndarray, " e"]
@@ -143,9 +147,13 @@ def _arange_within(lengths: Int[np.ndarray, " n"]) -> Int[np.ndarray, " t"]:
     return np.arange(lengths.sum()) - np.repeat(starts, lengths)
 
 
-def _cooccur(
-    source: _Tokens, target: _Tokens, *, columns: int, tension: float, null: float
-) -> _Chunk:
+def cooccur(
+    source: Tokens, target: Tokens, *, columns: int, tension: float, null: float
+) -> Chunk:
+    """Return every pair of tokens that may be linked; keys are row * columns + column.
+
+    Rows are target words counted from 1, NULL being 0; columns are source words.
+    """
     m, n = source.lengths, target.lengths
     starts = np.cumsum(n) - n
     # One segment per source token: NULL first, then the pair's target tokens in order.
@@ -157,17 +165,18 @@ def _cooccur(
     keys = rows * columns + np.repeat(source.ids, widths)
     segments = np.cumsum(widths) - widths
     if tension == 0:
-        return _Chunk(keys=keys, prior=None, segments=segments)
+        return Chunk(keys=keys, prior=None, segments=segments)
     relative_i = (_arange_within(m) + 0.5) / np.repeat(m, m)
     relative_j = (j + 0.5) / np.repeat(np.repeat(n, m), widths)
     prior = np.exp(-tension * np.abs(np.repeat(relative_i, widths) - relative_j))
     prior[is_null] = 0.0
     prior *= (1 - null) / np.repeat(np.add.reduceat(prior, segments), widths)
     prior[is_null] = null
-    return _Chunk(keys=keys, prior=prior.astype(np.float32), segments=segments)
+    return Chunk(keys=keys, prior=prior.astype(np.float32), segments=segments)
 
 
-def _split(source: _Tokens, target: _Tokens) -> Iterator[tuple[_Tokens, _Tokens]]:
+def split(source: Tokens, target: Tokens) -> Iterator[tuple[Tokens, Tokens]]:
+    """Cut a bitext into parts whose tables of links fit into memory."""
     entries = np.cumsum(source.lengths * (target.lengths + 1))
     steps = np.arange(0, entries[-1] + ENTRIES_PER_CHUNK, ENTRIES_PER_CHUNK)
     bounds = np.searchsorted(entries, steps, side="right").tolist()
@@ -177,7 +186,7 @@ def _split(source: _Tokens, target: _Tokens) -> Iterator[tuple[_Tokens, _Tokens]
 
 
 def _expectation(
-    chunk: _Chunk,
+    chunk: Chunk,
     positions: Int[np.ndarray, " e"],
     probabilities: Float[np.ndarray, " u"],
 ) -> Float[np.ndarray, " u"]:
@@ -218,12 +227,12 @@ def ibm1(
     pairs = [(source, target) for source, target in pairs if source and target]
     if not pairs:
         raise ValueError("word alignment needs a pair with words on both sides, got 0")
-    source_words, source = _number([source for source, _ in pairs])
-    target_words, target = _number([target for _, target in pairs])
+    source_words, source = number([source for source, _ in pairs])
+    target_words, target = number([target for _, target in pairs])
     columns = len(source_words)
     chunks = [
-        _cooccur(s, t, columns=columns, tension=tension, null=null_prior)
-        for s, t in _split(source, target)
+        cooccur(s, t, columns=columns, tension=tension, null=null_prior)
+        for s, t in split(source, target)
     ]
     uniques = [np.unique(chunk.keys, return_inverse=True) for chunk in chunks]
     # Sorting beats the hashing of np.unique on millions of keys.

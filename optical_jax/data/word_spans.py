@@ -1,0 +1,54 @@
+"""The words of a text with their places in it, so that some can be replaced in place."""
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from optical_jax.data import alignment
+
+_RUN = re.compile(r"\S+")
+
+
+class Span(NamedTuple):
+    """A word as `alignment.word_tokenize` gives it, and text[begin:end] that it is."""
+
+    word: str
+    begin: int
+    end: int
+
+
+def spans(text: str) -> list[Span]:
+    """Return the words of a text in NFC; of scripts without spaces, overlapping pairs.
+
+    The words are those of `alignment.word_tokenize`, in the same order.
+    """
+    blanked = text.translate(alignment.SEPARATORS)
+    found: list[Span] = []
+    for match in _RUN.finditer(blanked):
+        run = match[0].strip("'")
+        begin = match.start() + match[0].index(run)
+        if run.isascii() or not any(map(alignment.is_unspaced, run)):
+            found += _span(text, begin, begin + len(run))
+            continue
+        for unspaced, group in groupby(run, key=alignment.is_unspaced):
+            part = "".join(group)
+            end = begin + len(part)
+            found += _pairs(text, begin, part) if unspaced else _span(text, begin, end)
+            begin = end
+    return found
+
+
+def _span(text: str, begin: int, end: int) -> Iterator[Span]:
+    # Folding a character may give a mark alone or nothing: such runs hold no word.
+    for word in alignment.word_tokenize(text[begin:end])[:1]:
+        yield Span(word, begin, end)
+
+
+def _pairs(text: str, begin: int, run: str) -> Iterator[Span]:
+    place = 0
+    for pair in alignment.bigrams(run):
+        place = run.index(pair, place)
+        at = begin + place
+        yield from _span(text, at, at + len(pair))
+        place += 1
