@@ -1,0 +1,156 @@
+"""Code-switched text: words of a text replaced by translations, in place.
+
+Litschko, Artemova, Plank, "Boosting Zero-shot Cross-lingual Retrieval by Training on
+Artificially Code-Switched Data" (arXiv 2305.05295): each word that a dictionary holds is
+replaced with probability p. With p = 1 the text becomes a word-by-word gloss. Whatever is
+not replaced stays as it is, to the character.
+"""
+
+import functools
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from optical_jax.data import lexicon, word_spans
+from optical_jax.data.dictionaries import (
+    Dictionary,
+    DictionarySource,
+    Translation,
+)
+from optical_jax.data.word_spans import Span
+
+# Which of a word's translations: any; by probability; the most probable.
+Choice = Literal["random", "weighted", "best"]
+
+# Between letters or digits these do not part words: "U.N.", "2,500", "a@b.org".
+_GLUE = ".,:@_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeSwitchConfig:
+    """Switch the student's texts while training; each epoch switches other words.
+
+    The teacher always reads the text as it is.
+    """
+
+    # That a word with a translation is replaced; 0 switches nothing.
+    probability: float = 0.0
+    # From the language of the texts. With several languages every word draws its own.
+    dictionaries: tuple[DictionarySource, ...] = ()
+    # Which texts: "source" and "target" of bitext, "query" and "document" of triples.
+    fields: tuple[str, ...] = ("source",)
+    choice: Choice = "random"
+    # That an example stays as it is (the alpha of hybrid batches, arXiv 2408.10536).
+    monolingual: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("probability", "monolingual"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"code_switch.{name} must be between 0 and 1, got "
+                    f"{getattr(self, name)}"
+                )
+        if self.probability and not (self.dictionaries and self.fields):
+            raise ValueError(
+                "code_switch.probability is above 0, so it needs dictionaries and "
+                f"fields; got {self.dictionaries} and {self.fields}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeSwitcher:
+    """Replaces words by their translations, one dictionary for each language."""
+
+    dictionaries: Sequence[Dictionary]
+    probability: float
+    choice: Choice = "random"
+
+    def switch(self, text: str, rng: np.random.Generator) -> str:
+        """Return the text with words replaced; equal generators give equal texts.
+
+        The longest entry that a place begins with is replaced or kept as a whole. Its
+        words stand together: only blanks and hyphens are between them.
+        """
+        spans = word_spans.spans(text)
+        asking = lexicon.asking(text, spans)
+        names = lexicon.names(text, spans)
+        pieces: list[str] = []
+        done = at = 0
+        while at < len(spans):
+            words = self._together(text, spans[at:])
+            found = self._find(words, rng, question=asking[at], name=names[at])
+            if found is None:
+                at += 1
+                continue
+            length, translations = found
+            begin, end = spans[at].begin, spans[at + length - 1].end
+            if rng.random() < self.probability:
+                translation = _cased(self._choose(translations, rng), text[begin])
+                pieces += _spaced(text[done:begin], translation)
+                done = end
+            # The pairs of scripts without spaces overlap.
+            at += sum(span.begin < end for span in spans[at:])
+        switched = "".join([*pieces, text[done:]])
+        return switched.lstrip() if done else switched
+
+    @functools.cached_property
+    def _longest(self) -> int:
+        return max((d.longest for d in self.dictionaries), default=0)
+
+    def _together(self, text: str, spans: Sequence[Span]) -> list[str]:
+        words: list[str] = []
+        for before, span in zip([None, *spans], spans[: self._longest], strict=False):
+            gap = text[before.end : span.begin] if before else ""
+            apart = any(unicodedata.category(c) not in ("Zs", "Pd") for c in gap)
+            if apart or _is_glued(text, span):
+                break
+            words.append(span.word)
+        return words
+
+    def _find(
+        self,
+        words: Sequence[str],
+        rng: np.random.Generator,
+        *,
+        question: bool,
+        name: bool,
+    ) -> tuple[int, tuple[Translation, ...]] | None:
+        found = [d.find(words, question=question, name=name) for d in self.dictionaries]
+        known = [entry for entry in found if entry is not None]
+        if len(known) < 2:
+            return known[0] if known else None
+        return known[rng.integers(len(known))]
+
+    def _choose(
+        self, translations: Sequence[Translation], rng: np.random.Generator
+    ) -> str:
+        if self.choice == "best":
+            return max(translations, key=lambda t: t.probability).text
+        weights = [t.probability for t in translations]
+        p = np.array(weights) / sum(weights) if self.choice == "weighted" else None
+        return translations[rng.choice(len(translations), p=p)].text
+
+
+def _is_glued(text: str, span: Span) -> bool:
+    """Tell whether a word is a part of an abbreviation, a number, an address."""
+    before, after = text[: span.begin][-2:], text[span.end :][:2]
+    return any(
+        len(two) == 2 and two[mark] in _GLUE and two[1 - mark].isalnum()
+        for two, mark in ((before, 1), (after, 0))
+    )
+
+
+def _cased(translation: str, original: str) -> str:
+    """Begin as the original begins, if that is a capital."""
+    if original.isupper():
+        return translation[:1].upper() + translation[1:]
+    return translation
+
+
+def _spaced(before: str, translation: str) -> list[str]:
+    """Return both; where a word is left out, one of the blanks around it goes too."""
+    return [before, translation] if translation else [before.rstrip()]
