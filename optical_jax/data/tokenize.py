@@ -6,7 +6,7 @@ the text is tokenised, so that no tokenizer can split it; text is cut, markers n
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tokenizers
@@ -99,23 +99,46 @@ class TextEncoder:
             for ids in self._rows(texts, length, marker)
         ]
 
+    def query_places(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return [l 2] for each text: token i of `queries` is text[begin:end].
+
+        Tokens that stand for no text have begin = end: markers, [CLS], [MASK].
+        """
+        head, nowhere = self.head, (0, 0)
+        marker = nowhere if self._query_marker is not None else None
+        places = []
+        for encoding in self.tokenizer.encode_batch(list(texts)):
+            row = [
+                nowhere if special else place
+                for place, special in zip(
+                    encoding.offsets, encoding.special_tokens_mask, strict=True
+                )
+            ]
+            row = _framed(row, head.query_length, marker)
+            if self._mask_id is not None:
+                row = row + [nowhere] * (head.query_length - len(row))
+            places.append(np.array(row, np.int32).reshape(-1, 2))
+        return places
+
     def _rows(
         self, texts: Sequence[str], length: int, marker: int | None
     ) -> list[np.ndarray]:
-        room = length - (marker is not None)
-        rows = []
-        for encoding in self.tokenizer.encode_batch(list(texts)):
-            ids = encoding.ids
-            if len(ids) > room:  # keep the closing [SEP]
-                ids = ids[: room - 1] + ids[-1:]
-            if marker is not None:
-                ids = [ids[0], marker, *ids[1:]]
-            rows.append(np.array(ids, np.int32))
-        return rows
+        return [
+            np.array(_framed(encoding.ids, length, marker), np.int32)
+            for encoding in self.tokenizer.encode_batch(list(texts))
+        ]
 
     def tokens(self, ids: Sequence[int] | np.ndarray) -> list[str]:
         """Spell ids as the vocabulary does."""
         return [self.tokenizer.id_to_token(int(i)) or "" for i in ids]
+
+
+def _framed(row: list[Any], length: int, marker: Any) -> list[Any]:  # noqa: ANN401
+    """Cut a row to a length, its end kept, and put the marker after its first entry."""
+    room = length - (marker is not None)
+    if len(row) > room:  # keep the closing [SEP]
+        row = row[: room - 1] + row[-1:]
+    return row if marker is None else [row[0], marker, *row[1:]]
 
 
 def pad(

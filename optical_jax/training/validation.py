@@ -12,10 +12,9 @@ from typing import Literal
 
 import numpy as np
 from flax import nnx
-from jaxtyping import Int
 
 from optical_jax.models.retriever import Retriever
-from optical_jax.retrieval import encode, search
+from optical_jax.retrieval import bitext_retrieval, encode
 from optical_jax.retrieval.encode import TokenVectors
 
 # Whole sentences are long, and tell little: a quarter of them is enough.
@@ -123,24 +122,18 @@ class HeldOut:
             documents = more = encode.encode_documents(student, self._documents)
         # All were encoded together, in few shapes.
         split = len(self._whole)
-        whole = _ranks(_rows(queries, 0, split), documents, np.array(self._whole))
+        whole = bitext_retrieval.maxsim_ranks(
+            _rows(queries, 0, split), documents, np.array(self._whole)
+        )
         everyone = np.arange(len(self._documents))
-        short = _ranks(_rows(queries, split, len(queries)), more, everyone)
+        short = bitext_retrieval.maxsim_ranks(
+            _rows(queries, split, len(queries)), more, everyone
+        )
         return {
-            "validation/R@1": float((whole == 1).mean()),
-            "validation/RR": float((1 / whole).mean()),
-            "validation/short_R@1": float((short == 1).mean()),
-            "validation/short_RR": float((1 / short).mean()),
+            f"validation/{prefix}{name}": value
+            for prefix, ranks in (("", whole), ("short_", short))
+            for name, value in bitext_retrieval.measures(ranks).items()
         }
-
-
-def _ranks(
-    queries: TokenVectors, documents: TokenVectors, own: Int[np.ndarray, " q"]
-) -> Int[np.ndarray, " q"]:
-    """Return the rank of each query's own document."""
-    ranking = search.search(queries, documents, k=len(documents))
-    score = ranking.scores[ranking.indices == own[:, None]][:, None]
-    return (ranking.scores >= score).sum(axis=1)
 
 
 def _rows(vectors: TokenVectors, start: int, stop: int) -> TokenVectors:

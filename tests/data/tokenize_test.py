@@ -70,3 +70,17 @@ def test_a_marker_outside_the_vocabulary_is_named():
         ValueError, match=r"head\.query_marker needs the token '\[Q\] '"
     ):
         tokenize.TextEncoder(tokenizer, tiny.COLBERT)
+
+
+@pytest.mark.parametrize("text", ["Habari, ọjọ́ rere?", "word " * 60, "", "😀 नमस्ते who"])
+@pytest.mark.parametrize("head", [tiny.COLBERT, tiny.TOKENWISE])
+def test_places_tell_what_each_token_stands_for(text, head):
+    encoder = tokenize.TextEncoder(tiny.wordpiece(accents=True), head)
+    (row,), (places,) = encoder.queries([text]), encoder.query_places([text])
+    tokens = encoder.tokens(row.ids)
+    assert places.shape == (len(tokens), 2)
+    for token, (begin, end) in zip(tokens, places, strict=True):
+        if token.startswith("[") and token != "[UNK]":
+            assert begin == end
+        elif token != "[UNK]":
+            assert text[begin:end].lower() == token.removeprefix("##")
