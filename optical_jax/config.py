@@ -67,6 +67,11 @@ class DataConfig:
     # Query sets of those that may be in it all the same: training splits.
     exclude_but: tuple[str, ...] = ()
     validation_fraction: float = 0.02
+    # Chooses the held-out pairs. It is not `seed`, so that runs of several seeds share the
+    # prepared bitext and the teacher's vectors.
+    split_seed: int = 0
+    # Pairs to train on, at most, drawn from all sources; 0: all.
+    pairs: int = 0
     # Share of targets that lose their accents or tone marks, as in typed questions.
     unmarked: float = 0.3
     # JSON lines {query, positive, negatives}, for contrastive training.
@@ -146,6 +151,7 @@ class Config:
         data, optimizer = self.data, self.optimizer
         _require(data.batch_size >= 1, "data.batch_size", "at least 1", data.batch_size)
         _require(data.window >= 1, "data.window", "at least 1", data.window)
+        _require(data.pairs >= 0, "data.pairs", "at least 0", data.pairs)
         ordered = tuple(sorted(set(data.buckets)))
         _require(
             bool(ordered) and ordered == data.buckets and ordered[0] > 0,

@@ -8,6 +8,7 @@ when it has not been done). The second keeps a BEIR, MS MARCO or TREC folder as 
 sets, which `optical_jax.evaluate` reads like the folder itself.
 """
 
+import dataclasses
 import shlex
 import sys
 from collections.abc import Sequence
@@ -39,15 +40,16 @@ class CollectionArguments:
 def prepare_bitext(settings: config.Config) -> bitext.Bitext:
     """Return the prepared bitext of a config, preparing it unless it is there."""
     data = settings.data
-    return bitext.prepare(
+    prepared = bitext.prepare(
         data.sources,
         root=Path(data.root).expanduser(),
         data_dir=Path(data.cache_dir).expanduser(),
         cleaning=data.cleaning,
         validation_fraction=data.validation_fraction,
-        seed=settings.seed,
+        seed=data.split_seed,
         excluded_texts=collection.excluded_texts(data.exclude, but=data.exclude_but),
     )
+    return dataclasses.replace(prepared, limit=data.pairs)
 
 
 def open_bitext(named: str) -> bitext.Bitext:

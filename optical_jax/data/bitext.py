@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from optical_jax.data import clean, records, sources, textfile
 
@@ -28,19 +29,28 @@ class Bitext:
     """Prepared bitext: splits "train" and "validation" of parallel sentences.
 
     A record has an `id` ("name/n", the n-th pair read from that source), its `origin`
-    (the name of the source), `source` and `target`.
+    (the name of the source), `source` and `target`. With a limit, "train" has so many
+    pairs at most, drawn from all sources; a lower limit keeps some of the same pairs.
     """
 
     directory: Path
+    limit: int = 0
 
     @property
     def report(self) -> dict[str, dict[str, int]]:
         """Source -> how many pairs were read, dropped by each reason, kept, held out."""
         return records.metadata(self.directory, _TABLE)["report"]
 
-    def split(self, name: str) -> records.Split:
+    def split(self, name: str) -> records.Split | records.Part:
         """Return random access to the records of "train" or "validation"."""
-        return records.Split(self.directory, _TABLE, name)
+        whole = records.Split(self.directory, _TABLE, name)
+        if name != "train" or not self.limit:
+            return whole
+        return records.Part(whole, self._kept(len(whole)))
+
+    def _kept(self, total: int) -> Int[np.ndarray, " n"]:
+        order = np.random.default_rng(0).permutation(total)
+        return np.sort(order[: self.limit])
 
     def pairs(self, name: str) -> list[sources.Pair]:
         """Return the sentences of a split."""
@@ -48,16 +58,21 @@ class Bitext:
         return [sources.Pair(row["source"], row["target"]) for row in rows]
 
     def origins(self, name: str) -> dict[str, np.ndarray]:
-        """Return source -> the indices of its records in a split."""
+        """Return source -> the indices of its records in a split; none may be left."""
         sizes = records.metadata(self.directory, _TABLE)["origins"]
         if name not in sizes:
             raise ValueError(
                 f"{self.directory} has no split {name!r}; it has {', '.join(sizes)}"
             )
         ends = np.cumsum(list(sizes[name].values()))
+        bounds = np.concatenate([[0], ends])
+        if name == "train" and self.limit:
+            bounds = np.searchsorted(self._kept(int(ends[-1])), bounds)
         return {
-            origin: np.arange(end - size, end)
-            for (origin, size), end in zip(sizes[name].items(), ends, strict=True)
+            origin: np.arange(begin, end)
+            for origin, begin, end in zip(
+                sizes[name], bounds[:-1], bounds[1:], strict=True
+            )
         }
 
 

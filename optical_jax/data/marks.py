@@ -33,8 +33,10 @@ def strip(text: str, *, above_only: bool) -> str:
     for character in unicodedata.normalize("NFD", text):
         if unicodedata.category(character) != "Mn":
             base = character
-        elif base and _bears_marks(base) and (
-            not above_only or unicodedata.combining(character) == _ABOVE
+        elif (
+            base
+            and _bears_marks(base)
+            and (not above_only or unicodedata.combining(character) == _ABOVE)
         ):
             continue
         kept.append(character)

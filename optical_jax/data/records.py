@@ -212,5 +212,26 @@ class Split(Sequence[Record]):
             )
 
 
+@dataclass(frozen=True)
+class Part(Sequence[Record]):
+    """Some records of a split, by their positions in it."""
+
+    whole: Split
+    kept: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return one record, or a list of them for a slice."""
+        if isinstance(index, slice):
+            return self.__getitems__(range(len(self))[index])
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Record]:
+        """Return several records at once, which is faster than one by one."""
+        return self.whole.__getitems__([int(self.kept[i]) for i in indices])
+
+
 def _plain(value: Any) -> str | int:
     return value.decode() if isinstance(value, bytes) else int(value)

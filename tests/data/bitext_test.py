@@ -111,3 +111,20 @@ def test_bad_settings(root: Path) -> None:
     with pytest.raises(ValueError, match=r"no pair is left to train on.*'copy': 1"):
         _prepare(root, NEWS)
     assert not list((root / "cache").glob("*"))
+
+
+def test_a_limit_draws_from_all_sources_and_lower_ones_from_higher_ones(root):
+    prepared = _prepare(root, validation_fraction=0.1)
+    drawn = {}
+    for limit in (20, 40, 1000):
+        part = dataclasses.replace(prepared, limit=limit)
+        rows, origins = part.split("train"), part.origins("train")
+        assert len(rows) == min(limit, len(prepared.split("train")))
+        assert sum(map(len, origins.values())) == len(rows)
+        for origin, indices in origins.items():
+            assert len(indices) > 3
+            assert {rows[int(i)]["origin"] for i in indices} == {origin}
+        drawn[limit] = {row["id"] for row in rows}
+        assert part.split("validation")[:] == prepared.split("validation")[:]
+    assert drawn[20] < drawn[40] < drawn[1000]
+    assert len(dataclasses.replace(prepared, limit=20).pairs("train")) == 20
