@@ -109,13 +109,16 @@ def config(
             path="sentence-transformers/all-MiniLM-L6-v2",
             head=HeadConfig(query_length=64, document_length=256),
         ),
-        student=StudentConfig(vocabulary=VocabularyConfig(mode="extend", size=12_000)),
+        student=StudentConfig(
+            vocabulary=VocabularyConfig(mode="extend", size=12_000, row_multiple=8192)
+        ),
         data=DataConfig(
             sources=sources,
             exclude_but=exclude_but,
-            cleaning=CleaningConfig(max_characters=200),
-            batch_size=64,
-            buckets=(12, 16, 24, 32, 48, 64),
+            # Questions are short; long sentences cost most of the time.
+            cleaning=CleaningConfig(max_characters=160),
+            batch_size=32,
+            buckets=(16, 24, 32, 48, 64),
         ),
         objective=ObjectiveConfig(transport=TransportConfig(epsilon=0.05)),
         optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=100),

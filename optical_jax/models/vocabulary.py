@@ -44,13 +44,16 @@ class VocabularyConfig:
     size: int = 12_000
     # Rarer pieces are left out.
     min_frequency: int = 2
+    # The table's rows are rounded up to a multiple of it: devices split the table evenly,
+    # and languages whose tables agree share compiled programs.
+    row_multiple: int = 128
     # "alignment": translations by word alignment of the bitext, else spelling, else the
     # mean row. "spelling": without translations. "random": noise like the teacher's rows.
     initialization: Literal["alignment", "spelling", "random"] = "alignment"
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for name in ("size", "min_frequency"):
+        for name in ("size", "min_frequency", "row_multiple"):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"vocabulary.{name} must be at least 1, got {getattr(self, name)}"
@@ -133,6 +136,7 @@ def _rows(
     if config.mode == "extend":
         # A table may have more rows than the vocabulary has pieces.
         size = max(size, len(embeddings))
+    size = -(-size // config.row_multiple) * config.row_multiple
     rows = np.zeros((size, embeddings.shape[1]), np.float32)
     if config.mode == "extend":
         rows[: len(embeddings)] = embeddings
