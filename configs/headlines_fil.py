@@ -27,6 +27,7 @@ def get_config() -> Config:
             ),
             *pb.tico19("tl"),
             *pb.flores("tgl_Latn"),
+            *pb.words("tl"),
         ),
         exclude_but=(),
     )

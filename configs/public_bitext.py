@@ -83,6 +83,12 @@ def bible(path: str) -> tuple[BitextSource, ...]:
     )
 
 
+def words(code: str, *, weight: float = 0.3) -> tuple[BitextSource, ...]:
+    """Return the word pairs of a MUSE dictionary."""
+    source = f"muse-dictionaries/en-{code}.txt"
+    return (BitextSource(name="words", format="muse", source=source, weight=weight),)
+
+
 def questions(code: str, *, weight: float = 3.0) -> tuple[BitextSource, ...]:
     """Return AfriQA's training questions with their human translations; no judgments."""
     file = f"afriqa/data/queries/{code}/queries.afriqa.{code}.en.train.json"
@@ -104,13 +110,14 @@ def config(
     return Config(
         name=name,
         workdir=f"work/{name}",
-        steps=1000,
+        steps=900,
         teacher=TeacherConfig(
             path="sentence-transformers/all-MiniLM-L6-v2",
             head=HeadConfig(query_length=64, document_length=256),
         ),
         student=StudentConfig(
-            vocabulary=VocabularyConfig(mode="extend", size=12_000, row_multiple=8192)
+            vocabulary=VocabularyConfig(mode="extend", size=12_000, row_multiple=8192),
+            freeze=("encoder/layers/[1-9]",),
         ),
         data=DataConfig(
             sources=sources,
@@ -121,7 +128,11 @@ def config(
             buckets=(16, 24, 32, 48, 64),
         ),
         objective=ObjectiveConfig(transport=TransportConfig(epsilon=0.05)),
-        optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=100),
-        eval_every=250,
-        save_every=250,
+        # The embeddings are new, the layers are not: of those only the first learns.
+        optimizer=OptimizerConfig(
+            learning_rate=3e-4, embedding_rate=10.0, warmup_steps=50
+        ),
+        eval_every=300,
+        save_every=300,
+        keep=1,
     )

@@ -23,6 +23,7 @@ def get_config() -> Config:
             *pb.flores("deu_Latn"),
             *pb.ntrex("deu"),
             *pb.tatoeba("deu"),
+            *pb.words("de"),
         ),
         exclude_but=(),
     )

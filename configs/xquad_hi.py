@@ -25,6 +25,7 @@ def get_config() -> Config:
             *pb.flores("hin_Deva"),
             *pb.ntrex("hin"),
             *pb.tatoeba("hin"),
+            *pb.words("hi"),
         ),
         exclude_but=(),
     )

@@ -34,8 +34,9 @@ class BitextSource:
     name: str
     # "moses": two files with one sentence a line, the same number of lines; "tsv": one
     # file with two of its columns; "tmx": one translation memory; "zefania": two Bibles
-    # in Zefania XML, joined verse by verse; "jsonl": a file with an object a line.
-    format: Literal["moses", "tsv", "jsonl", "tmx", "zefania"]
+    # in Zefania XML, joined verse by verse; "jsonl": a file with an object a line;
+    # "muse": a file with a word and its translation a line, a blank between them.
+    format: Literal["moses", "tsv", "jsonl", "muse", "tmx", "zefania"]
     # The file in the teacher's language, or the only one.
     source: str
     # The file in the student's language ("moses" and "zefania").
@@ -61,7 +62,7 @@ class BitextSource:
             raise ValueError(f"{where}: a name is not empty and has no '/'")
         if self.format in ("moses", "zefania") and not self.target:
             raise ValueError(f"{where}: format {self.format!r} needs a target file")
-        if self.format in ("tmx", "tsv", "jsonl") and self.target:
+        if self.format in ("tmx", "tsv", "jsonl", "muse") and self.target:
             raise ValueError(
                 f"{where}: format {self.format!r} reads one file, but target is "
                 f"{self.target!r}; leave it empty"
@@ -96,6 +97,8 @@ def read(source: BitextSource, *, root: Path) -> list[Pair]:
         pairs = _read_tsv(files[0], source)
     elif source.format == "jsonl":
         pairs = _read_jsonl(files[0], source.keys)
+    elif source.format == "muse":
+        pairs = _read_words(files[0])
     elif source.format == "tmx":
         languages = (source.source_language, source.target_language)
         pairs = tmx.read(files[0], languages=languages)
@@ -155,6 +158,18 @@ def _read_jsonl(path: Path, keys: tuple[str, str]) -> Iterator[tuple[str, str]]:
                 f"{source!r} and {target!r}"
             )
         yield source, target
+
+
+def _read_words(path: Path) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(textfile.read_lines(path), start=1):
+        words = line.split()
+        if len(words) not in (0, 2):
+            raise ValueError(
+                f"{path}, line {number} must hold a word and its translation, got "
+                f"{len(words)} words; read sentences with format 'tsv' or 'moses'"
+            )
+        if words:
+            yield words[0], words[1]
 
 
 def _rows(path: Path, *, quoted: bool) -> Iterator[list[str]]:

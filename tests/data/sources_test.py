@@ -178,3 +178,14 @@ def test_json_lines_that_are_no_pairs_are_named(tmp_path, line, message) -> None
     source = BitextSource(name="x", format="jsonl", source="q", keys=("en", "x"))
     with pytest.raises(ValueError, match=message):
         sources.read(source, root=root)
+
+
+def test_word_lists_hold_two_words_a_line(tmp_path: Path) -> None:
+    root = _write(tmp_path, d="sun jua\n\nmoon\tmwezi\n", bad="the sun jua\n")
+    source = BitextSource(name="x", format="muse", source="d")
+    assert sources.read(source, root=root) == [
+        Pair("sun", "jua"),
+        Pair("moon", "mwezi"),
+    ]
+    with pytest.raises(ValueError, match=r"bad, line 1 must hold .* got 3 words"):
+        sources.read(BitextSource(name="x", format="muse", source="bad"), root=root)
