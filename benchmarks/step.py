@@ -97,7 +97,9 @@ def _parts(length: int) -> dict:
 
     def objective(vectors: jax.Array) -> jax.Array:
         student = TokenBatch(vectors, target["mask"], target["mask"])
-        encode = SimpleNamespace(student=lambda _: student, teacher=lambda _: teacher)
+        encode = SimpleNamespace(
+            student=lambda _: student, teacher=lambda _: teacher, progress=0.0
+        )
         return transport.loss(encode, config.objective.transport)[0]
 
     def encode(params: nnx.State) -> jax.Array:

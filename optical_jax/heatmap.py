@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import matplotlib.figure
 import numpy as np
 from matplotlib import axes
@@ -13,6 +14,7 @@ from optical_jax import figures
 from optical_jax.data import tokenize
 from optical_jax.models.retriever import Retriever
 from optical_jax.objectives import transport
+from optical_jax.ot import marginals
 
 # Above this share of a token's mass a cell of the plan is labelled.
 _LABELLED_SHARE = 0.2
@@ -64,9 +66,12 @@ def solve(
         vectors = encode(retriever.params, batch["ids"], batch["mask"])
         sides.append((row, vectors[0]))
     (rows, x), (columns, y) = sides
-    solve = jax.jit(lambda *pair: transport.pair_plan(*pair, config)[1])
+    a, b = (marginals.uniform(jnp.asarray(row.scored)) for row in (rows, columns))
+    solve = jax.jit(
+        lambda *pair: transport.pair_plan(*pair, config, epsilon=config.epsilon)[1]
+    )
     return SentencePlan(
-        plan=np.asarray(solve(x, y, rows.scored, columns.scored)),
+        plan=np.asarray(solve(x, y, a, b)),
         student_tokens=student.text.tokens(rows.ids),
         teacher_tokens=teacher.text.tokens(columns.ids),
         student_text=target,

@@ -161,7 +161,7 @@ class Assemble:
             more = {k: make(mine, padded) for k, make in field.extras.items()}
             if field.cached is not None:
                 del padded["ids"]
-                padded["vectors"] = field.cached.padded([i for i, _ in mine], length)
+                padded |= field.cached.padded([i for i, _ in mine], padded["scored"])
             if len(encoded) > len(mine):  # several texts an example
                 padded = {
                     k: v.reshape(len(mine), -1, length) for k, v in padded.items()

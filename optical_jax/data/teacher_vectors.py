@@ -1,11 +1,13 @@
 """The frozen teacher's token vectors of a bitext, computed once and kept on disk.
 
-One array_record entry a sentence: float16 [l, p], l as tokenised. Written shard by shard,
-each under a temporary name first, so that an interrupted run goes on at the next shard.
+One array_record entry a sentence: float16 [l, p], l scored tokens, or [l, p + 2] with each
+token's norm and attention behind its vector. Written shard by shard, each under a temporary
+name first, so that an interrupted run goes on at the next shard.
 """
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +27,24 @@ _SHARD = 4096
 class TeacherVectors:
     """Random access to cached vectors: sentence number -> float16 [l, p]."""
 
-    def __init__(self, shards: Sequence[Path], *, width: int):
-        """Open complete shards, in the order of the sentences."""
-        self._width = width
+    def __init__(
+        self,
+        shards: Sequence[Path],
+        *,
+        width: int,
+        whole: bool = False,
+        weighed: bool = False,
+    ):
+        """Open complete shards, in the order of the sentences.
+
+        Args:
+            shards: their paths.
+            width: p.
+            whole: a sentence has one vector, not one a scored token.
+            weighed: norm and attention stand behind each vector.
+        """
+        self._width, self._whole = width, whole
+        self._more = ("norm", "attention") if weighed else ()
         try:
             self._source = array_record_data_source.ArrayRecordDataSource(
                 [str(path) for path in shards]
@@ -43,15 +60,29 @@ class TeacherVectors:
 
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """Return the vectors of several sentences."""
-        records = self._source.__getitems__([int(i) for i in indices])
-        return [np.frombuffer(r, np.float16).reshape(-1, self._width) for r in records]
+        return [rows[:, : self._width] for rows in self._records(indices)]
 
-    def padded(self, indices: Sequence[int], length: int) -> np.ndarray:
-        """Return the vectors of several sentences as float16 [b, length, p]."""
-        out = np.zeros((len(indices), length, self._width), np.float16)
-        for row, vectors in zip(out, self.read(indices), strict=True):
-            row[: len(vectors)] = vectors
-        return out
+    def _records(self, indices: Sequence[int]) -> list[np.ndarray]:
+        records = self._source.__getitems__([int(i) for i in indices])
+        width = self._width + len(self._more)
+        return [np.frombuffer(r, np.float16).reshape(-1, width) for r in records]
+
+    def padded(
+        self, indices: Sequence[int], scored: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return arrays of several sentences in the places of their scored tokens [b l].
+
+        Returns:
+            "vectors" [b l p]; "norm" and "attention" [b l] where they were computed.
+            float16, zero at every other place. Vectors of whole sentences have l = 1.
+        """
+        rows = np.concatenate(self._records(indices))
+        if self._whole:
+            scored = np.ones((len(indices), 1), bool)
+        out = np.zeros((*scored.shape, rows.shape[1]), np.float16)
+        out[scored] = rows
+        named = {name: out[..., self._width + i] for i, name in enumerate(self._more)}
+        return {"vectors": out[..., : self._width], **named}
 
 
 def fingerprint(teacher: Retriever) -> str:
@@ -72,6 +103,7 @@ def compute(
     texts: Sequence[str],
     *,
     kind: Literal["query", "document"] = "query",
+    weighed: bool = False,
     cache_dir: Path,
     batch_size: int = 64,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -82,13 +114,15 @@ def compute(
         teacher: the frozen retriever.
         texts: sentences in the teacher's language; the cache is keyed by their content.
         kind: what they are encoded as.
+        weighed: keep norm and attention beside each vector.
         cache_dir: where the directory of this teacher and these texts is made.
         batch_size: sentences a call.
         on_progress: called with sentences done and in all.
     """
-    key = [fingerprint(teacher), *([kind] if kind != "query" else []), *texts]
+    variant = [kind] if kind != "query" else []
+    variant += ["weighed"] if weighed else []
+    key = [fingerprint(teacher), *variant, *texts]
     content = hashlib.sha256(json.dumps(key).encode())
-    encode_texts = {"query": encode.encode_queries, "document": encode.encode_documents}
     folder = cache_dir / f"teacher-{content.hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     shards = []
@@ -96,13 +130,17 @@ def compute(
         shard = folder / f"{start // _SHARD:05d}.array_record"
         shards.append(shard)
         if not shard.is_file():
-            part = texts[start : start + _SHARD]
+            plan = encode.plan_texts(teacher, texts[start : start + _SHARD], kind=kind)
+            found = np.empty(
+                (plan.offsets[-1], teacher.width + 2 * weighed), np.float16
+            )
+            encode.fill(teacher, plan, found, batch_size=batch_size, weighed=weighed)
             with _written(shard) as writer:
-                found = encode_texts[kind](teacher, part, batch_size=batch_size)
-                for i in range(len(found)):
-                    writer.write(found[i].astype(np.float16).tobytes())
+                for first, last in itertools.pairwise(plan.offsets):
+                    writer.write(found[first:last].tobytes())
         on_progress(min(start + _SHARD, len(texts)), len(texts))
-    return TeacherVectors(shards, width=teacher.width)
+    whole = teacher.head.kind == "single-vector"
+    return TeacherVectors(shards, width=teacher.width, whole=whole, weighed=weighed)
 
 
 @contextlib.contextmanager

@@ -171,6 +171,24 @@ class Layer(nnx.Module):
         )
         return self.out(attended.reshape(x.shape))
 
+    def received(
+        self, x: Float[Array, "b l d"], mask: Bool[Array, "b l"]
+    ) -> Float[Array, "b l"]:
+        """Return the share of its text's attention that each token receives, of input x.
+
+        Means over heads and over the tokens where mask is True; sums to 1 over these.
+        """
+        split = lambda t: t.reshape(*t.shape[:2], self.num_heads, -1)
+        query, key = split(self.query(x)), split(self.key(x))
+        logits = jnp.einsum("bqhd,bkhd->bhqk", query, key).astype(jnp.float32)
+        logits = logits * query.shape[-1] ** -0.5
+        # Finite, so that a row of padding only is even and not NaN.
+        logits = jnp.where(mask[:, None, None], logits, -1e30)
+        real = mask.astype(jnp.float32)
+        weights = jax.nn.softmax(logits, axis=-1).mean(axis=1)
+        total = jnp.einsum("bqk,bq->bk", weights, real)
+        return total * real / jnp.maximum(real.sum(axis=1, keepdims=True), 1.0)
+
     def _drop(self, x: Float[Array, "..."], rngs: nnx.Rngs | None):  # noqa: ANN202
         return self.dropout(x, deterministic=rngs is None, rngs=rngs)
 
@@ -205,9 +223,27 @@ class Bert(nnx.Module):
         rngs: nnx.Rngs | None = None,
     ) -> Float[Array, "b l d"]:
         """Return hidden states; rngs with a "dropout" stream turns dropout on."""
+        return self._states(ids, mask, rngs)[1]
+
+    def with_attention(
+        self,
+        ids: Int[Array, "b l"],
+        mask: Bool[Array, "b l"],
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> tuple[Float[Array, "b l d"], Float[Array, "b l"]]:
+        """Return hidden states, and the attention that tokens receive in the last layer."""
+        below, x = self._states(ids, mask, rngs)
+        return x, self.layers[-1].received(below, mask)
+
+    def _states(
+        self, ids: Int[Array, "b l"], mask: Bool[Array, "b l"], rngs: nnx.Rngs | None
+    ) -> tuple[Float[Array, "b l d"], Float[Array, "b l d"]]:
+        """Return what goes into the last layer, and what comes out."""
         with jax.named_scope("embeddings"):
             x = self.embeddings(ids)
             x = self.dropout(x, deterministic=rngs is None, rngs=rngs)
+        below = x
         for layer in self.layers:
-            x = layer(x, mask, rngs=rngs)
-        return x
+            below, x = x, layer(x, mask, rngs=rngs)
+        return below, x

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,21 @@ from optical_jax.models.head import HeadConfig
 
 # Parameters are placed by jit(out_shardings=...), never at construction.
 nnx.use_eager_sharding(False)
+
+
+class Weighed(NamedTuple):
+    """Unit vectors, and two measures of how much each one matters to the encoder.
+
+    Attributes:
+        vectors: [b t p], float32.
+        norm: [b t], the vectors' lengths before they became unit vectors.
+        attention: [b t], the share of the text's attention that a token receives in the
+            last layer; 1 for a vector of a whole text.
+    """
+
+    vectors: Float[Array, "b t p"]
+    norm: Float[Array, "b t"]
+    attention: Float[Array, "b t"]
 
 
 class RetrievalModel(nnx.Module):
@@ -59,14 +74,33 @@ class RetrievalModel(nnx.Module):
 
         Vectors of tokens that are not scored are returned too; the caller masks them.
         """
-        x = self.encoder(ids, mask, rngs=rngs)
+        return self._unit(self.encoder(ids, mask, rngs=rngs), mask)[0]
+
+    def weighed(
+        self,
+        ids: Int[Array, "b l"],
+        mask: Bool[Array, "b l"],
+        *,
+        rngs: nnx.Rngs | None = None,
+    ) -> Weighed:
+        """Return what a call returns, and how much each vector matters to the encoder."""
+        x, attention = self.encoder.with_attention(ids, mask, rngs=rngs)
+        vectors, square = self._unit(x, mask)
+        if self.head.kind == "single-vector":
+            attention = jnp.ones(square.shape, jnp.float32)
+        return Weighed(vectors, jnp.sqrt(square), attention)
+
+    def _unit(
+        self, x: Float[Array, "b l d"], mask: Bool[Array, "b l"]
+    ) -> tuple[Float[Array, "b t p"], Float[Array, "b t"]]:
+        """Pool, project and normalise; squared norms come along."""
         if self.head.kind == "single-vector":
             x = self._pool(x, mask)
         if self.projection is not None:
             x = self.projection(x)
         x = x.astype(jnp.float32)
-        square = jnp.sum(x * x, axis=-1, keepdims=True)
-        return x * jax.lax.rsqrt(jnp.maximum(square, 1e-24))
+        square = jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), 1e-24)
+        return x * jax.lax.rsqrt(square), square[..., 0]
 
     def _pool(
         self, x: Float[Array, "b l d"], mask: Bool[Array, "b l"]

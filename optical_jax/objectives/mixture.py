@@ -13,8 +13,22 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
-from optical_jax.objectives import contrastive, transport
+from optical_jax.objectives import (
+    contrastive,
+    greedy,
+    max_align,
+    position,
+    sentence_cosine,
+    sentence_mse,
+    tokens,
+    transport,
+)
 from optical_jax.objectives.contrastive import ContrastiveConfig
+from optical_jax.objectives.greedy import GreedyConfig
+from optical_jax.objectives.max_align import MaxAlignConfig
+from optical_jax.objectives.position import PositionConfig
+from optical_jax.objectives.sentence_cosine import SentenceCosineConfig
+from optical_jax.objectives.sentence_mse import SentenceMseConfig
 from optical_jax.objectives.tokens import Encode
 from optical_jax.objectives.transport import TransportConfig
 
@@ -22,8 +36,15 @@ Metrics = dict[str, Float[Array, ""]]
 
 LOSSES: dict[str, Callable[..., tuple[Float[Array, ""], Metrics]]] = {
     "transport": transport.loss,
+    "greedy": greedy.loss,
+    "max-align": max_align.loss,
+    "position": position.loss,
+    "sentence-mse": sentence_mse.loss,
+    "sentence-cosine": sentence_cosine.loss,
     "contrastive": contrastive.loss,
 }
+# Those that match token with token: they need a teacher with a vector a token.
+ALIGNING = frozenset({"transport", "greedy", "max-align", "position"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +54,11 @@ class ObjectiveConfig:
     # Names with weights, added up: "transport", "transport:1.0 + contrastive:0.2".
     mix: str = "transport"
     transport: TransportConfig = TransportConfig()
+    greedy: GreedyConfig = GreedyConfig()
+    max_align: MaxAlignConfig = MaxAlignConfig()
+    position: PositionConfig = PositionConfig()
+    sentence_mse: SentenceMseConfig = SentenceMseConfig()
+    sentence_cosine: SentenceCosineConfig = SentenceCosineConfig()
     contrastive: ContrastiveConfig = ContrastiveConfig()
 
     def __post_init__(self) -> None:
@@ -96,6 +122,20 @@ class ObjectiveConfig:
                         "train with one of them"
                     )
         return found
+
+    def extras(self) -> dict[str, frozenset[str]]:
+        """Return {"who/field": extras} of the texts that an objective needs some beside."""
+        found: dict[str, frozenset[str]] = {}
+        for name in self.parts():
+            for use in self.settings(name).uses:
+                key = f"{use.who}/{use.field}"
+                found[key] = found.get(key, frozenset()) | frozenset(use.extras)
+        return {key: extras for key, extras in found.items() if extras}
+
+    def weighed(self) -> frozenset[str]:
+        """Return "who/field" of the texts whose norms or attention an objective needs."""
+        found = self.extras().items()
+        return frozenset(key for key, extras in found if extras & tokens.WEIGHED)
 
     def uses(self, *, who: str | None = None, fields: tuple[str, ...] = ()) -> bool:
         """Tell whether the mix lets someone encode one of some fields."""

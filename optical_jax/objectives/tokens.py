@@ -9,25 +9,37 @@ BITEXT_FIELDS = ("source", "target")
 # Texts of an example of relevance: a query; its positive document, then negatives.
 RANKING_FIELDS = ("query", "document")
 
+# Extras that the encoder gives with its vectors; others are arrays beside a text.
+WEIGHED = frozenset({"norm", "attention"})
+
 
 class Use(NamedTuple):
-    """An objective lets the student or the teacher encode a field, as query or document."""
+    """An objective lets the student or the teacher encode a field, as query or document.
+
+    Extras name what the objective needs besides the vectors: those of WEIGHED come with the
+    TokenBatch, others are arrays that the data makes (training.extras).
+    """
 
     who: Literal["student", "teacher"]
     field: str
     kind: Literal["query", "document"]
+    extras: tuple[str, ...] = ()
 
 
 class TokenBatch(NamedTuple):
     """Unit vectors [b t p]; which slots hold text [b t]; which are scored [b t].
 
     Slots of a query's [MASK] expansion are scored and hold no text; documents' skip-listed
-    tokens hold text and are not scored.
+    tokens hold text and are not scored. Norms of the vectors before they became unit
+    vectors and the attention that tokens received (models.retriever.Weighed) are there for
+    uses with the extras of these names.
     """
 
     vectors: Float[Array, "b t p"]
     mask: Bool[Array, "b t"]
     scored: Bool[Array, "b t"]
+    norm: Float[Array, "b t"] | None = None
+    attention: Float[Array, "b t"] | None = None
 
 
 @runtime_checkable

@@ -1,130 +1,235 @@
 """Optimal transport between student and teacher tokens: the objective of OPTICAL."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
-from optical_jax.objectives import tokens
-from optical_jax.ot import cost, diagnostics, marginals, sinkhorn
+from optical_jax.objectives import pairs, tokens
+from optical_jax.ot import cost, diagnostics, ipot, marginals, sinkhorn
 
 _COSTS = {"cosine": cost.cosine, "squared-euclidean": cost.squared_euclidean}
 # Bounds for unit vectors.
 _LARGEST_COST = {"cosine": 2.0, "squared-euclidean": 4.0}
+# Masses that are made of an array beside the texts, or of what the encoder gives.
+_IMPORTANCE = ("idf", "norm", "attention")
+
+Solver = Literal["auto", "ott", "scaling", "ipot"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransportConfig:
     """Settings of the transport objective; the defaults are this project's choices."""
 
+    # What the student learns to encode, see pairs.Side.
+    side: pairs.Side = "query"
     cost: Literal["cosine", "squared-euclidean"] = "cosine"
-    # Mass over the student's real tokens, or over all its query slots ([MASK] included).
-    marginals: Literal["tokens", "slots"] = "tokens"
-    # Strength of the entropy, in units of the cost.
+    # Mass of a sentence. "tokens": even over its real tokens. "slots": even over all its
+    # query slots, [MASK] included. By importance of real tokens: "idf" (rare in the
+    # bitext), "norm" (the encoder's vector before it is normalised), "attention" (received
+    # in the encoder's last layer).
+    marginals: Literal["tokens", "slots", "idf", "norm", "attention"] = "tokens"
+    # Below 1 a side's mass is only asked for (unbalanced transport, ott-jax's tau), and
+    # importance is learned with the plan: at tau_a < 1 student tokens that nothing
+    # translates are moved less, at tau_b < 1 teacher tokens that nothing expresses.
+    tau_a: float = 1.0
+    tau_b: float = 1.0
+    # Strength of the entropy, in units of the cost; of the proximal steps of "ipot", whose
+    # result does not depend on it.
     epsilon: float = 0.05
+    # Annealing: epsilon starts the run here and falls geometrically to its own value,
+    # which it has from `anneal_until`, a part of the run, on. 0: no annealing.
+    anneal_from: float = 0.0
+    anneal_until: float = 0.5
     iterations: int = 100
-    solver: sinkhorn.Solver = "auto"
+    # "ipot": transport without entropy. Else Sinkhorn, see ot.sinkhorn.
+    solver: Solver = "auto"
+    # Epsilon within one solve of "ott": starts at init * epsilon.
+    decay: sinkhorn.Decay = sinkhorn.NO_DECAY
+    # Weight of 1 - cosine of both sentences' mean vectors.
+    sentence_weight: float = 0.0
+    # Weight of the same loss for the source sentence, which the student encodes too, so
+    # that it goes on encoding the teacher's language as the teacher does.
+    source_weight: float = 0.0
 
-    uses: ClassVar = (
-        tokens.Use("student", "target", "query"),
-        tokens.Use("teacher", "source", "query"),
-    )
+    @property
+    def uses(self) -> tuple[tokens.Use, ...]:
+        """Texts that are encoded, by whom, and the arrays beside them."""
+        extras = (self.marginals,) if self.marginals in _IMPORTANCE else ()
+        return pairs.uses(self.side, *extras, source=self.source_weight > 0)
 
     def __post_init__(self) -> None:
         """Check ranges before any long work."""
-        if not self.epsilon > 0:
-            raise ValueError(
-                "objective.transport.epsilon must be > 0 (0.01 is sharp, 0.5 is soft), "
-                f"got {self.epsilon}"
-            )
-        if self.iterations < 1:
-            raise ValueError(
-                f"objective.transport.iterations must be at least 1, got {self.iterations}"
-            )
+        positive = "must be > 0 (0.01 is sharp, 0.5 is soft)"
+        self._require(self.epsilon > 0, "epsilon", positive)
+        start = self.anneal_from
+        self._require(
+            start == 0 or start >= self.epsilon,
+            "anneal_from",
+            f"must be 0 (no annealing) or at least epsilon ({self.epsilon})",
+        )
+        self._require(0 < self.anneal_until <= 1, "anneal_until", "must be in (0, 1]")
+        self._require(self.iterations >= 1, "iterations", "must be at least 1")
+        for name in ("tau_a", "tau_b"):
+            rule = "must be in (0, 1]; 1 is balanced"
+            self._require(0 < getattr(self, name) <= 1, name, rule)
+        for name in ("sentence_weight", "source_weight"):
+            self._require(getattr(self, name) >= 0, name, "must be >= 0")
+        if self.solver == "ipot":
+            balanced = self.tau_a == self.tau_b == 1
+            self._require(balanced, "solver", "must not be 'ipot' with tau < 1")
+            fixed = self.decay == sinkhorn.NO_DECAY
+            self._require(fixed, "solver", "must not be 'ipot' with a decay of epsilon")
         self.resolved_solver()
 
-    def resolved_solver(self) -> sinkhorn.Solver:
-        """Return the solver that "auto" stands for at this epsilon."""
+    def _require(self, holds: bool, name: str, rule: str) -> None:
+        if not holds:
+            raise ValueError(
+                f"objective.transport.{name} {rule}, got {getattr(self, name)}"
+            )
+
+    def resolved_solver(self) -> Literal["ott", "scaling", "ipot"]:
+        """Return the solver that "auto" stands for at the sharpest epsilon of the run."""
+        largest = _LARGEST_COST[self.cost]
+        if self.solver == "ipot":
+            ipot.check(beta=self.epsilon, largest_cost=largest)
+            return "ipot"
         return sinkhorn.choose(
-            self.solver, epsilon=self.epsilon, largest_cost=_LARGEST_COST[self.cost]
+            self.solver,
+            epsilon=self.epsilon,
+            largest_cost=largest,
+            tau_a=self.tau_a,
+            decay=self.decay,
         )
 
 
 def loss(
     encode: tokens.Encode, config: TransportConfig
-) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+) -> tuple[Float[Array, ""], pairs.Metrics]:
     """Move the student's tokens of X sentences onto the teacher's of their translations.
 
-        loss = mean over pairs of <stop_gradient(P), C>_F,   P the entropic plan for C
+        loss = mean over pairs of <stop_gradient(P), C>_F,   P the transport plan for C
 
-    The gradient of <stop_gradient(P), C> is the envelope gradient of the entropic cost, so
-    nothing is differentiated through the iterations.
+    The gradient of <stop_gradient(P), C> is the envelope gradient of the transport problem's
+    optimal value, entropy and relaxed marginals included, so nothing is differentiated
+    through the iterations.
 
     Args:
         encode: gives the student's tokens of field "target" [b m p] and the teacher's of
-            field "source" [b n p].
+            field "source" [b n p]; with a source_weight, the student's of "source" too.
         config: see TransportConfig.
 
     Returns:
         The loss and its metrics, all means over the batch: transport_cost, marginal_error
-        (L1), plan_entropy (nats), student_cosine (mean pairwise cosine of the student's
-        tokens: a collapse monitor) and teacher_cosine beside it.
+        (L1), plan_entropy (nats), `pairs.monitors`; and, where the config has them, epsilon
+        (now), mass (transported, of 1), sentence_cosine, source_cost.
 
     References:
         Huang, Yu, Allan: Improving Cross-lingual Information Retrieval on Low-Resource
         Languages via Optimal Transport Distillation, WSDM 2023, arXiv 2301.12566.
     """
+    epsilon = epsilon_at(encode.progress, config)
     student, teacher = encode.student("target"), encode.teacher("source")
-    student_slots = student.scored
+    b = _masses(encode, teacher, "teacher/source", config)
+    a = _masses(encode, student, "student/target", config)
+    metrics = _transported(student, teacher, a, b, epsilon, config)
+    value = metrics["transport_cost"]
+    metrics |= pairs.monitors(student, teacher)
+    if config.anneal_from:
+        metrics["epsilon"] = epsilon
+    if config.sentence_weight:
+        cosine = pairs.cosines(pairs.pooled(student), pairs.pooled(teacher)).mean()
+        metrics["sentence_cosine"] = cosine
+        value = value + config.sentence_weight * (1 - cosine)
+    if config.source_weight:
+        kept = encode.student("source")
+        a = _masses(encode, kept, "student/source", config)
+        found = _transported(kept, teacher, a, b, epsilon, config)
+        metrics["source_cost"] = found["transport_cost"]
+        value = value + config.source_weight * metrics["source_cost"]
+    return value, metrics
+
+
+def epsilon_at(
+    progress: Float[Array, ""], config: TransportConfig
+) -> float | Float[Array, ""]:
+    """Return epsilon when a part of the run, in [0, 1], is done."""
+    if not config.anneal_from:
+        return config.epsilon
+    done = jnp.minimum(progress / config.anneal_until, 1.0)
+    return config.anneal_from * (config.epsilon / config.anneal_from) ** done
+
+
+def _masses(
+    encode: tokens.Encode, batch: tokens.TokenBatch, key: str, config: TransportConfig
+) -> Float[Array, "b t"]:
+    """Return the mass of every slot of a text; no gradient flows through it."""
+    if config.marginals == "slots":
+        return jax.vmap(marginals.uniform)(batch.scored)
+    slots = pairs.text_slots(batch)
     if config.marginals == "tokens":
-        student_slots = student.scored & student.mask
-    teacher_slots = teacher.scored & teacher.mask
-    metrics = jax.vmap(lambda s, t, i, j: _pair(s, t, i, j, config))(
-        student.vectors, teacher.vectors, student_slots, teacher_slots
-    )
-    metrics = jax.tree.map(jnp.mean, metrics)
-    return metrics["transport_cost"], metrics
+        return jax.vmap(marginals.uniform)(slots)
+    importance = {
+        "idf": lambda: encode.array(key, "idf"),
+        "norm": lambda: batch.norm,
+        "attention": lambda: batch.attention,
+    }[config.marginals]()
+    return jax.vmap(marginals.weighted)(slots, jax.lax.stop_gradient(importance))
+
+
+def _transported(
+    student: tokens.TokenBatch,
+    teacher: tokens.TokenBatch,
+    a: Float[Array, "b m"],
+    b: Float[Array, "b n"],
+    epsilon: float | Float[Array, ""],
+    config: TransportConfig,
+) -> pairs.Metrics:
+    """Return the metrics of the plans, means over the batch; gradients flow to the cost."""
+
+    def one(x: Array, y: Array, a: Array, b: Array) -> pairs.Metrics:
+        cost_matrix, plan = pair_plan(x, y, a, b, config, epsilon=epsilon)
+        metrics = {
+            "transport_cost": jnp.sum(plan * cost_matrix),
+            "marginal_error": diagnostics.marginal_error(plan, a, b),
+            "plan_entropy": diagnostics.entropy(plan),
+        }
+        if config.tau_a < 1 or config.tau_b < 1:
+            metrics["mass"] = plan.sum()
+        return metrics
+
+    metrics = jax.vmap(one)(student.vectors, teacher.vectors, a, b)
+    return jax.tree.map(jnp.mean, metrics)
 
 
 def pair_plan(
     student: Float[Array, "m p"],
     teacher: Float[Array, "n p"],
-    student_slots: Bool[Array, " m"],
-    teacher_slots: Bool[Array, " n"],
+    a: Float[Array, " m"],
+    b: Float[Array, " n"],
     config: TransportConfig,
-) -> tuple[
-    Float[Array, "m n"], Float[Array, "m n"], Float[Array, " m"], Float[Array, " n"]
-]:
-    """Return cost matrix, plan and both marginals of one sentence pair."""
+    *,
+    epsilon: float | Float[Array, ""],
+) -> tuple[Float[Array, "m n"], Float[Array, "m n"]]:
+    """Return cost matrix and plan of one sentence pair with masses a and b."""
     cost_matrix = _COSTS[config.cost](student, teacher)
-    a, b = marginals.uniform(student_slots), marginals.uniform(teacher_slots)
-    plan = sinkhorn.transport_plan(
-        jax.lax.stop_gradient(cost_matrix),
-        a,
-        b,
-        epsilon=config.epsilon,
-        iterations=config.iterations,
-        solver=config.resolved_solver(),
-    )
-    return cost_matrix, jax.lax.stop_gradient(plan), a, b
-
-
-def _pair(
-    student: Float[Array, "m p"],
-    teacher: Float[Array, "n p"],
-    student_slots: Bool[Array, " m"],
-    teacher_slots: Bool[Array, " n"],
-    config: TransportConfig,
-) -> dict[str, Float[Array, ""]]:
-    cost_matrix, plan, a, b = pair_plan(
-        student, teacher, student_slots, teacher_slots, config
-    )
-    return {
-        "transport_cost": jnp.sum(plan * cost_matrix),
-        "marginal_error": diagnostics.marginal_error(plan, a, b),
-        "plan_entropy": diagnostics.entropy(plan),
-        "student_cosine": diagnostics.mean_pairwise_cosine(student, student_slots),
-        "teacher_cosine": diagnostics.mean_pairwise_cosine(teacher, teacher_slots),
-    }
+    fixed, solver = jax.lax.stop_gradient(cost_matrix), config.resolved_solver()
+    if solver == "ipot":
+        plan = ipot.transport_plan(
+            fixed, a, b, beta=epsilon, iterations=config.iterations
+        )
+    else:
+        plan = sinkhorn.transport_plan(
+            fixed,
+            a,
+            b,
+            epsilon=epsilon,
+            iterations=config.iterations,
+            solver=solver,
+            tau_a=config.tau_a,
+            tau_b=config.tau_b,
+            decay=config.decay,
+        )
+    return cost_matrix, jax.lax.stop_gradient(plan)

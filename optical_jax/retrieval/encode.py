@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding
@@ -141,8 +142,13 @@ def fill(
     batch_size: int,
     mesh: jax.sharding.Mesh | None = None,
     progress: Progress | None = None,
+    weighed: bool = False,
 ) -> None:
-    """Compute the vectors of a plan into out [t, d], whatever its dtype."""
+    """Compute the vectors of a plan into out [t, d], whatever its dtype.
+
+    With weighed, d is two more than the vectors' width, for norm and attention
+    (models.retriever.Weighed).
+    """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     params, place = retriever.params, lambda x: x
@@ -169,6 +175,7 @@ def fill(
             encoder=retriever.encoder,
             head=retriever.head,
             dtype=retriever.dtype,
+            weighed=weighed,
         )
         _scatter(np.asarray(vectors), batch["scored"], rows, plan.offsets, out)
         if progress is not None:
@@ -193,7 +200,7 @@ def _padded_length(length: int, encoder: bert.BertConfig) -> int:
     return max(length, min(next(longer, length), encoder.max_length))
 
 
-@functools.partial(jax.jit, static_argnames=("encoder", "head", "dtype"))
+@functools.partial(jax.jit, static_argnames=("encoder", "head", "dtype", "weighed"))
 def _vectors(
     params: nnx.State,
     ids: Int[Array, "b l"],
@@ -202,7 +209,11 @@ def _vectors(
     encoder: bert.BertConfig,
     head: HeadConfig,
     dtype: Any,
-) -> Float[Array, "b t p"]:
+    weighed: bool,
+) -> Float[Array, "b t d"]:
     # At module level, so that every retriever of the same shape shares its compilations.
-    graph = retriever_lib.graphdef(encoder, head, dtype=dtype)
-    return nnx.merge(graph, params)(ids, mask)
+    model = nnx.merge(retriever_lib.graphdef(encoder, head, dtype=dtype), params)
+    if not weighed:
+        return model(ids, mask)
+    out = model.weighed(ids, mask)
+    return jnp.concatenate([out.vectors, jnp.stack(out[1:], axis=-1)], axis=-1)

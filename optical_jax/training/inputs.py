@@ -21,9 +21,9 @@ from optical_jax.data.sources import Pair
 from optical_jax.models import folder, hf, layout, new_head, retriever, vocabulary
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
-from optical_jax.objectives import tokens
+from optical_jax.objectives import mixture, tokens
 from optical_jax.retrieval import encode
-from optical_jax.training import validation, workdir
+from optical_jax.training import extras, validation, workdir
 
 Say = Callable[[str], None]
 
@@ -78,9 +78,10 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
 
 def _teacher(config: Config) -> Retriever:
     teacher = workdir.load_teacher(config)
-    if teacher.head.kind != "multi-vector" and "transport" in config.objective.parts():
+    aligning = [name for name in config.objective.parts() if name in mixture.ALIGNING]
+    if teacher.head.kind != "multi-vector" and aligning:
         raise ValueError(
-            "objective 'transport' aligns tokens, so teacher.head.kind must be "
+            f"objective {aligning[0]!r} aligns tokens, so teacher.head.kind must be "
             f"'multi-vector', got {teacher.head.kind!r}; set teacher.head"
         )
     return teacher
@@ -124,19 +125,18 @@ class _Bitext:
         data = self._config.data
         weights = {source.name: source.weight for source in data.sources}
         origins = self._prepared.origins("train").items()
+        cached = self._cached(teacher)
+        fields = _fields(self._config, tokens.BITEXT_FIELDS, student, teacher, cached)
+        made = extras.make(self._config.objective, fields, self.pairs)
+        for key, found in made.items():
+            fields[key] = dataclasses.replace(fields[key], extras=found)
         return pipeline.stream(
             pipeline.BitextExamples(
                 self._train,
                 unmark=marks.Unmarking(data.unmarked, seed=self._config.seed),
             ),
             groups=[(indices, weights[name]) for name, indices in origins],
-            fields=_fields(
-                self._config,
-                tokens.BITEXT_FIELDS,
-                student,
-                teacher,
-                self._cached(teacher),
-            ),
+            fields=fields,
             batch_size=data.batch_size,
             window=data.window,
             buckets=data.buckets,
@@ -154,6 +154,7 @@ class _Bitext:
                 teacher,
                 [pair.source for pair in self.pairs],
                 kind=kind,
+                weighed="teacher/source" in self._config.objective.weighed(),
                 cache_dir=Path(self._config.data.cache_dir).expanduser(),
                 on_progress=lambda n, all_: self._say(
                     f"teacher vectors: {n} of {all_}"

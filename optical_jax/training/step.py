@@ -14,12 +14,12 @@ from jax.sharding import Mesh
 from optical_jax.config import Config
 from optical_jax.models import retriever
 from optical_jax.models.retriever import Retriever
-from optical_jax.objectives import mixture
+from optical_jax.objectives import mixture, tokens
 from optical_jax.objectives.tokens import TokenBatch
 from optical_jax.training import optimizer, sharding
 
 # Arrays of a field with an entry a token; others have an entry an example.
-_TOKEN_ARRAYS = ("ids", "mask", "scored", "vectors")
+_TOKEN_ARRAYS = ("ids", "mask", "scored", "vectors", *sorted(tokens.WEIGHED))
 
 
 @functools.partial(
@@ -50,6 +50,8 @@ class _Encoder:
     teacher_params: nnx.State | None
     key: jax.Array | None
     progress: jax.Array
+    # Texts that are encoded with norm and attention.
+    weighed: frozenset[str]
     encoded: dict[str, TokenBatch] = dataclasses.field(default_factory=dict)
 
     def student(self, field: str) -> TokenBatch:
@@ -61,8 +63,7 @@ class _Encoder:
                 index = sorted(self.batch).index(key)
                 rngs = nnx.Rngs(dropout=jax.random.fold_in(self.key, index))
             model = nnx.merge(self.student_graph, self.student_params)
-            vectors = model(values["ids"], values["mask"], rngs=rngs)
-            self.encoded[key] = _tokens(vectors, values)
+            self.encoded[key] = _tokens(self._forward(model, key, values, rngs), values)
         return self.encoded[key]
 
     def teacher(self, field: str) -> TokenBatch:
@@ -70,12 +71,25 @@ class _Encoder:
         if key not in self.encoded:
             values = _flat(self.batch[key])
             if "vectors" in values:
-                vectors = values["vectors"].astype(jnp.float32)
+                kept = {"vectors", *tokens.WEIGHED} & values.keys()
+                found = {name: values[name].astype(jnp.float32) for name in kept}
             else:
                 model = nnx.merge(self.teacher_graph, self.teacher_params)
-                vectors = jax.lax.stop_gradient(model(values["ids"], values["mask"]))
-            self.encoded[key] = _tokens(vectors, values)
+                found = self._forward(model, key, values, None)
+                found = jax.lax.stop_gradient(found)
+            self.encoded[key] = _tokens(found, values)
         return self.encoded[key]
+
+    def _forward(
+        self,
+        model: retriever.RetrievalModel,
+        key: str,
+        values: dict[str, jax.Array],
+        rngs: nnx.Rngs | None,
+    ) -> dict[str, jax.Array]:
+        if key in self.weighed:
+            return model.weighed(values["ids"], values["mask"], rngs=rngs)._asdict()
+        return {"vectors": model(values["ids"], values["mask"], rngs=rngs)}
 
     def array(self, key: str, name: str) -> jax.Array:
         return self.batch[key][name]
@@ -89,15 +103,15 @@ def _flat(values: dict[str, jax.Array]) -> dict[str, jax.Array]:
     """Bring a field of several texts an example, [b texts l], to [b * texts, l]."""
     if values["mask"].ndim == 2:
         return values
-    tokens = {k: v for k, v in values.items() if k in _TOKEN_ARRAYS}
-    return {k: v.reshape(-1, *v.shape[2:]) for k, v in tokens.items()}
+    kept = {k: v for k, v in values.items() if k in _TOKEN_ARRAYS}
+    return {k: v.reshape(-1, *v.shape[2:]) for k, v in kept.items()}
 
 
-def _tokens(vectors: jax.Array, values: dict[str, jax.Array]) -> TokenBatch:
-    if vectors.shape[1] == values["mask"].shape[1]:
-        return TokenBatch(vectors, values["mask"], values["scored"])
-    whole = jnp.ones(vectors.shape[:2], bool)  # a single-vector head
-    return TokenBatch(vectors, whole, whole)
+def _tokens(found: dict[str, jax.Array], values: dict[str, jax.Array]) -> TokenBatch:
+    mask, scored = values["mask"], values["scored"]
+    if found["vectors"].shape[1] != mask.shape[1]:  # a single-vector head
+        mask = scored = jnp.ones(found["vectors"].shape[:2], bool)
+    return TokenBatch(mask=mask, scored=scored, **found)
 
 
 def make_step(
@@ -138,6 +152,7 @@ def make_step(
                 teacher_params,
                 key if config.student.dropout else None,
                 progress,
+                config.objective.weighed(),
             )
             return mixture.loss(encode, config.objective)
 

@@ -1,9 +1,11 @@
 import os
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from optical_jax.data import teacher_vectors
+from optical_jax.data import teacher_vectors, tokenize
 from optical_jax.retrieval import encode
 from tests.models import tiny
 
@@ -50,3 +52,44 @@ def test_a_damaged_shard_is_named(tmp_path):
     os.truncate(shard, 100)
     with pytest.raises(ValueError, match=r"are damaged .*; delete that directory"):
         _compute(tmp_path)
+
+
+def test_norms_and_attention_are_kept_beside_vectors_in_a_cache_of_their_own(tmp_path):
+    plain = _compute(tmp_path)
+    weighed = _compute(tmp_path, weighed=True)
+    assert len(list(tmp_path.iterdir())) == 2
+    for a, b in zip(plain.read(range(30)), weighed.read(range(30)), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3)
+    lengths = [len(rows) for rows in plain.read([3, 7])]
+    scored = np.arange(9) < np.array(lengths)[:, None]
+    found = weighed.padded([3, 7], scored)
+    assert set(plain.padded([3, 7], scored)) == {"vectors"}
+    assert found["vectors"].shape == (2, 9, weighed.read([3])[0].shape[1])
+    np.testing.assert_allclose(found["attention"].sum(axis=1), 1, atol=5e-3)
+    assert (found["norm"][scored] > 0).all()
+    assert not found["norm"][~scored].any()
+
+
+def test_documents_keep_the_places_of_tokens_that_are_not_scored(tmp_path):
+    model = tiny.make(tiny.COLBERT)
+    texts = ["who, wrote!", "the book"]
+    cached = _compute(tmp_path, model=model, texts=texts, kind="document")
+    rows = model.text.documents(texts)
+    batch = tokenize.pad(rows, 12, pad_id=model.text.pad_id)
+    found = cached.padded([0, 1], batch["scored"])["vectors"].astype(np.float32)
+    ids, mask = jnp.asarray(batch["ids"]), jnp.asarray(batch["mask"])
+    expected = np.asarray(jax.jit(model.vectors)(model.params, ids, mask))
+    assert not batch["scored"][0][batch["mask"][0]].all()
+    scored = batch["scored"]
+    np.testing.assert_allclose(found[scored], expected[scored], atol=1e-3)
+    assert not found[~scored].any()
+
+
+def test_a_teacher_with_one_vector_a_text_keeps_it(tmp_path):
+    model = tiny.make(tiny.POOLED)
+    cached = _compute(tmp_path, model=model, texts=_TEXTS[:2])
+    scored = np.ones((2, 5), bool)
+    found = cached.padded([0, 1], scored)["vectors"]
+    expected = encode.encode_queries(model, _TEXTS[:2])
+    assert found.shape == (2, 1, 16)
+    np.testing.assert_allclose(found[:, 0], expected.vectors, atol=1e-3)

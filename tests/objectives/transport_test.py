@@ -1,45 +1,28 @@
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import ot as pot
 import pytest
 
 from optical_jax.objectives import transport
-from optical_jax.objectives.tokens import TokenBatch
+from optical_jax.objectives.tokens import Use
 from optical_jax.objectives.transport import TransportConfig
 from tests.objectives import given
 
 
-def _clouds(rng, batch=5, m=9, n=7, width=12):
-    def one(length):
-        x = rng.normal(size=(batch, length, width))
-        x /= np.linalg.norm(x, axis=-1, keepdims=True)
-        mask = np.arange(length) < rng.integers(3, length + 1, batch)[:, None]
-        return TokenBatch(
-            jnp.asarray(x, jnp.float32), jnp.asarray(mask), jnp.asarray(mask)
-        )
-
-    return one(m), one(n)
-
-
-def _loss(student, teacher, config):
-    encode = given.encode(student={"target": student}, teacher={"source": teacher})
+def _loss(student, teacher, config, *, kept=None, arrays=None, progress=0.0):
+    encode = given.encode(
+        student={"target": student, "source": kept},
+        teacher={"source": teacher},
+        arrays=arrays,
+        progress=progress,
+    )
     return transport.loss(encode, config)
 
 
-def _padded(tokens, extra, value):
-    widen = ((0, 0), (0, extra))
-    return TokenBatch(
-        jnp.pad(tokens.vectors, (*widen, (0, 0)), constant_values=value),
-        jnp.pad(tokens.mask, widen),
-        jnp.pad(tokens.scored, widen),
-    )
-
-
 def test_loss_is_pots_transport_cost(rng):
-    student, teacher = _clouds(rng)
+    student, teacher = given.clouds(rng)
     config = TransportConfig(epsilon=0.1, iterations=1000)
     value, metrics = _loss(student, teacher, config)
     costs = []
@@ -62,44 +45,147 @@ def test_loss_is_pots_transport_cost(rng):
     assert float(metrics["marginal_error"]) < 1e-4
 
 
-@pytest.mark.parametrize("solver", ["ott", "scaling"])
-def test_padding_changes_neither_loss_nor_gradient(rng, solver):
-    student, teacher = _clouds(rng)
-    config = TransportConfig(epsilon=0.1, iterations=100, solver=solver)
-
-    def value_and_grad(student, teacher):
-        def f(vectors):
-            return _loss(student._replace(vectors=vectors), teacher, config)[0]
-
-        return jax.jit(jax.value_and_grad(f))(student.vectors)
-
-    value, grad = value_and_grad(student, teacher)
-    wide_value, wide_grad = value_and_grad(
-        _padded(student, 6, 0.3), _padded(teacher, 4, -0.2)
-    )
-    assert float(wide_value) == pytest.approx(float(value), abs=1e-6)
-    np.testing.assert_allclose(wide_grad[:, :9], grad, atol=1e-6)
-    assert not np.asarray(wide_grad[:, 9:]).any()
-    assert np.isfinite(grad).all()
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"solver": "ott"},
+        {"solver": "scaling"},
+        {"solver": "ipot", "iterations": 30},
+        {"tau_a": 0.8, "tau_b": 0.9, "sentence_weight": 0.5},
+    ],
+)
+def test_padding_changes_neither_loss_nor_gradient(rng, settings):
+    student, teacher = given.clouds(rng)
+    config = TransportConfig(epsilon=0.1, **settings)
+    given.check_padding(lambda s, t: _loss(s, t, config)[0], student, teacher)
 
 
 def test_slots_marginals_give_mass_to_the_expansion(rng):
-    student, teacher = _clouds(rng)
+    student, teacher = given.clouds(rng)
     expanded = student._replace(scored=jnp.ones_like(student.scored))
     config = TransportConfig(epsilon=0.1)
+    slots_config = dataclasses.replace(config, marginals="slots")
     tokens = _loss(expanded, teacher, config)[0]
-    slots = _loss(expanded, teacher, dataclasses.replace(config, marginals="slots"))[0]
+    slots = _loss(expanded, teacher, slots_config)[0]
     every = student._replace(mask=jnp.ones_like(student.mask), scored=expanded.scored)
     assert float(tokens) == pytest.approx(float(_loss(student, teacher, config)[0]))
     assert float(slots) == pytest.approx(float(_loss(every, teacher, config)[0]))
     assert float(slots) != pytest.approx(float(tokens))
+    both = teacher._replace(scored=jnp.ones_like(teacher.scored))
+    assert float(_loss(student, both, slots_config)[0]) != pytest.approx(
+        float(_loss(student, teacher, slots_config)[0])
+    )
+
+
+def _pot_cost(x, y, a, b, epsilon):
+    c = 1 - x @ y.T
+    settings = {"numItermax": 5000, "stopThr": 1e-12, "warn": False}
+    return (pot.bregman.sinkhorn_log(a, b, c, epsilon, **settings) * c).sum()
+
+
+def test_masses_follow_importance(rng):
+    student, teacher = given.clouds(rng)
+    weights = [rng.uniform(0.5, 3, x.mask.shape) for x in (student, teacher)]
+    s, t = (jnp.asarray(w, jnp.float32) for w in weights)
+    arrays = {("student/target", "idf"): s, ("teacher/source", "idf"): t}
+    found = {
+        name: _loss(
+            student._replace(norm=s, attention=s),
+            teacher._replace(norm=t, attention=t),
+            TransportConfig(epsilon=0.1, iterations=500, marginals=name),
+            arrays=arrays,
+        )[0]
+        for name in ("idf", "norm", "attention")
+    }
+    costs = []
+    for k, (x, y) in enumerate(
+        zip(given.real(student), given.real(teacher), strict=True)
+    ):
+        a, b = weights[0][k][: len(x)], weights[1][k][: len(y)]
+        costs.append(_pot_cost(x, y, a / a.sum(), b / b.sum(), 0.1))
+    for name, value in found.items():
+        assert float(value) == pytest.approx(np.mean(costs), abs=1e-5), name
+
+
+def test_ipot_is_below_every_entropic_cost(rng):
+    student, teacher = given.clouds(rng)
+    costs = [
+        float(_loss(student, teacher, TransportConfig(iterations=500, **settings))[0])
+        for settings in (
+            {"solver": "ipot", "epsilon": 0.1},
+            {"epsilon": 0.05},
+            {"epsilon": 0.5},
+        )
+    ]
+    assert costs == sorted(costs)
+    exact = [
+        pot.emd2(np.full(len(x), 1 / len(x)), np.full(len(y), 1 / len(y)), 1 - x @ y.T)
+        for x, y in zip(given.real(student), given.real(teacher), strict=True)
+    ]
+    assert costs[0] == pytest.approx(np.mean(exact), abs=2e-3)
+
+
+def test_epsilon_anneals_geometrically_to_its_own_value(rng):
+    student, teacher = given.clouds(rng)
+    config = TransportConfig(epsilon=0.1, anneal_from=0.4, anneal_until=0.5)
+    for progress, epsilon in ((0.0, 0.4), (0.25, 0.2), (0.5, 0.1), (0.9, 0.1)):
+        value, metrics = _loss(student, teacher, config, progress=progress)
+        static = TransportConfig(epsilon=epsilon, solver="scaling")
+        assert float(metrics["epsilon"]) == pytest.approx(epsilon)
+        expected = float(_loss(student, teacher, static)[0])
+        assert float(value) == pytest.approx(expected, abs=1e-6)
+
+
+def test_unbalanced_mass_leaves_what_nothing_translates(rng):
+    student, teacher = given.clouds(rng)
+    # One student token is far from every teacher token.
+    away = student.vectors.at[:, 0].set(-teacher.vectors[:, :3].mean(axis=1) * 2)
+    student = student._replace(vectors=away)
+    settings = {"epsilon": 0.1, "iterations": 200}
+    held, metrics = _loss(student, teacher, TransportConfig(**settings))
+    free, found = _loss(student, teacher, TransportConfig(tau_a=0.5, **settings))
+    assert "mass" not in metrics
+    assert float(found["mass"]) == pytest.approx(1, abs=1e-3)
+    assert float(free) < float(held)
+
+
+def test_sentence_term_and_source_term_add_up(rng):
+    student, teacher = given.clouds(rng)
+    kept = given.cloud(rng, 7)
+    plain, _ = _loss(student, teacher, TransportConfig())
+    config = TransportConfig(sentence_weight=2.0, source_weight=0.5)
+    value, metrics = _loss(student, teacher, config, kept=kept)
+    cosines = []
+    for x, y in zip(given.real(student), given.real(teacher), strict=True):
+        x, y = x.mean(0), y.mean(0)
+        cosines.append(x @ y / np.linalg.norm(x) / np.linalg.norm(y))
+    assert float(metrics["sentence_cosine"]) == pytest.approx(
+        np.mean(cosines), abs=1e-6
+    )
+    source = float(_loss(kept, teacher, TransportConfig())[0])
+    assert float(metrics["source_cost"]) == pytest.approx(source, abs=1e-6)
+    expected = float(plain) + 2 * (1 - np.mean(cosines)) + 0.5 * source
+    assert float(value) == pytest.approx(expected, abs=1e-5)
+
+
+def test_uses_follow_side_importance_and_source():
+    assert TransportConfig().uses == (
+        Use("student", "target", "query"),
+        Use("teacher", "source", "query"),
+    )
+    found = TransportConfig(side="document", marginals="idf", source_weight=1.0).uses
+    assert found == (
+        Use("student", "target", "document", ("idf",)),
+        Use("teacher", "source", "document", ("idf",)),
+        Use("student", "source", "document", ("idf",)),
+    )
 
 
 def test_equal_clouds_cost_less_than_different_ones(rng):
-    student, _ = _clouds(rng)
+    student, _ = given.clouds(rng)
     config = TransportConfig(epsilon=0.01, iterations=300)
     same = _loss(student, student, config)[0]
-    other = _loss(student, _clouds(rng)[0], config)[0]
+    other = _loss(student, given.clouds(rng)[0], config)[0]
     assert float(same) < 1e-3 < float(other)
 
 
@@ -109,6 +195,19 @@ def test_epsilon_must_be_positive(epsilon):
         TransportConfig(epsilon=epsilon)
 
 
-def test_iterations_must_be_positive():
-    with pytest.raises(ValueError, match=r"iterations must be at least 1, got 0"):
-        TransportConfig(iterations=0)
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"iterations": 0}, r"iterations must be at least 1, got 0"),
+        ({"anneal_from": 0.01}, r"anneal_from must be 0 .* at least epsilon \(0\.05\)"),
+        ({"anneal_until": 0.0}, r"anneal_until must be in \(0, 1\], got 0"),
+        ({"tau_a": 0.0}, r"tau_a must be in \(0, 1\]; 1 is balanced, got 0"),
+        ({"tau_b": 1.5}, r"tau_b must be in \(0, 1\]; 1 is balanced, got 1\.5"),
+        ({"sentence_weight": -1.0}, r"sentence_weight must be >= 0, got -1"),
+        ({"solver": "ipot", "tau_b": 0.9}, r"must not be 'ipot' with tau < 1"),
+        ({"solver": "ipot", "epsilon": 0.01}, r"'ipot' needs epsilon >= 0\.0333"),
+    ],
+)
+def test_settings_out_of_range_are_named(fields, message):
+    with pytest.raises(ValueError, match=message):
+        TransportConfig(**fields)

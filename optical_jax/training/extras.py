@@ -1,0 +1,60 @@
+"""Arrays that objectives ask for beside the texts of sentence pairs.
+
+The table of extras stands here: a line in `make`. They are made of the training pairs
+before the first step; each then is a function of a batch's rows.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from optical_jax.data import frequency, pipeline
+from optical_jax.data.sources import Pair
+from optical_jax.objectives import tokens
+from optical_jax.objectives.mixture import ObjectiveConfig
+
+Extra = Callable[[pipeline.Rows, Mapping[str, np.ndarray]], np.ndarray]
+
+# Sentences that document frequencies are counted in, at most.
+_SENTENCES = 200_000
+
+
+def make(
+    objective: ObjectiveConfig,
+    fields: Mapping[str, pipeline.Field],
+    pairs: Sequence[Pair],
+) -> dict[str, dict[str, Extra]]:
+    """Return the extras that an objective asks for, by field of the batch and name.
+
+    Args:
+        objective: see ObjectiveConfig.extras.
+        fields: of the batch, by name.
+        pairs: the training bitext.
+    """
+    makers = {"idf": _idf}
+    return {
+        key: {name: makers[name](fields[key], pairs) for name in names - tokens.WEIGHED}
+        for key, names in objective.extras().items()
+        if key in fields
+    }
+
+
+def _idf(field: pipeline.Field, pairs: Sequence[Pair]) -> Extra:
+    step = -(-len(pairs) // _SENTENCES)
+    sentences = field.encode([getattr(pair, field.column) for pair in pairs[::step]])
+    ids = field.text.tokenizer.get_vocab(with_added_tokens=True).values()
+    return functools.partial(
+        _weights, table=frequency.inverse(sentences, size=1 + max(ids))
+    )
+
+
+def _weights(
+    _: pipeline.Rows,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    table: Float[np.ndarray, " v"],
+) -> np.ndarray:
+    """Return each token's weight; what stands at padding is masked by its mass."""
+    return table[arrays["ids"]]
