@@ -22,6 +22,7 @@ from optical_jax.objectives import (
     sentence_mse,
     tokens,
     transport,
+    word_links,
 )
 from optical_jax.objectives.contrastive import ContrastiveConfig
 from optical_jax.objectives.greedy import GreedyConfig
@@ -31,6 +32,7 @@ from optical_jax.objectives.sentence_cosine import SentenceCosineConfig
 from optical_jax.objectives.sentence_mse import SentenceMseConfig
 from optical_jax.objectives.tokens import Encode
 from optical_jax.objectives.transport import TransportConfig
+from optical_jax.objectives.word_links import WordLinksConfig
 
 Metrics = dict[str, Float[Array, ""]]
 
@@ -39,12 +41,13 @@ LOSSES: dict[str, Callable[..., tuple[Float[Array, ""], Metrics]]] = {
     "greedy": greedy.loss,
     "max-align": max_align.loss,
     "position": position.loss,
+    "word-links": word_links.loss,
     "sentence-mse": sentence_mse.loss,
     "sentence-cosine": sentence_cosine.loss,
     "contrastive": contrastive.loss,
 }
 # Those that match token with token: they need a teacher with a vector a token.
-ALIGNING = frozenset({"transport", "greedy", "max-align", "position"})
+ALIGNING = frozenset({"transport", "greedy", "max-align", "position", "word-links"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,7 @@ class ObjectiveConfig:
     greedy: GreedyConfig = GreedyConfig()
     max_align: MaxAlignConfig = MaxAlignConfig()
     position: PositionConfig = PositionConfig()
+    word_links: WordLinksConfig = WordLinksConfig()
     sentence_mse: SentenceMseConfig = SentenceMseConfig()
     sentence_cosine: SentenceCosineConfig = SentenceCosineConfig()
     contrastive: ContrastiveConfig = ContrastiveConfig()

@@ -130,5 +130,10 @@ def pooled(tokens: TokenBatch) -> Float[Array, "b p"]:
 
 def cosines(x: Float[Array, "b p"], y: Float[Array, "b p"]) -> Float[Array, " b"]:
     """Return the cosine of each row of x with the same row of y; 0 for empty rows."""
-    square = jnp.sum(x * x, axis=1) * jnp.sum(y * y, axis=1)
-    return jnp.sum(x * y, axis=1) * jax.lax.rsqrt(jnp.maximum(square, 1e-12))
+    return jnp.sum(unit(x) * unit(y), axis=1)
+
+
+def unit(x: Float[Array, "b p"]) -> Float[Array, "b p"]:
+    """Return the rows divided by their lengths; rows of zeros stay so, gradients too."""
+    square = jnp.sum(x * x, axis=1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.maximum(square, 1e-12))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from optical_jax.data import frequency, pipeline
+from optical_jax.data import frequency, pipeline, token_links, tokenize
 from optical_jax.data.sources import Pair
 from optical_jax.objectives import tokens
 from optical_jax.objectives.mixture import ObjectiveConfig
@@ -33,21 +33,31 @@ def make(
         fields: of the batch, by name.
         pairs: the training bitext.
     """
-    makers = {"idf": _idf}
+    makers = {"idf": _idf, "links": _links}
     return {
-        key: {name: makers[name](fields[key], pairs) for name in names - tokens.WEIGHED}
+        key: {
+            name: makers[name](objective, fields, key, pairs)
+            for name in names - tokens.WEIGHED
+        }
         for key, names in objective.extras().items()
         if key in fields
     }
 
 
-def _idf(field: pipeline.Field, pairs: Sequence[Pair]) -> Extra:
+def _encoded(field: pipeline.Field, pairs: Sequence[Pair]) -> list[tokenize.Encoded]:
+    return field.encode([getattr(pair, field.column) for pair in pairs])
+
+
+def _idf(
+    _: ObjectiveConfig,
+    fields: Mapping[str, pipeline.Field],
+    key: str,
+    pairs: Sequence[Pair],
+) -> Extra:
     step = -(-len(pairs) // _SENTENCES)
-    sentences = field.encode([getattr(pair, field.column) for pair in pairs[::step]])
-    ids = field.text.tokenizer.get_vocab(with_added_tokens=True).values()
-    return functools.partial(
-        _weights, table=frequency.inverse(sentences, size=1 + max(ids))
-    )
+    ids = fields[key].text.tokenizer.get_vocab(with_added_tokens=True).values()
+    table = frequency.inverse(_encoded(fields[key], pairs[::step]), size=1 + max(ids))
+    return functools.partial(_weights, table=table)
 
 
 def _weights(
@@ -58,3 +68,31 @@ def _weights(
 ) -> np.ndarray:
     """Return each token's weight; what stands at padding is masked by its mass."""
     return table[arrays["ids"]]
+
+
+def _links(
+    objective: ObjectiveConfig,
+    fields: Mapping[str, pipeline.Field],
+    key: str,
+    pairs: Sequence[Pair],
+) -> Extra:
+    target, source = fields[key], fields["teacher/source"]
+    found = token_links.link(
+        _encoded(target, pairs),
+        _encoded(source, pairs),
+        target_text=target.text,
+        source_text=source.text,
+        threshold=objective.word_links.threshold,
+    )
+    return functools.partial(_matrices, found=found, longest=source.longest)
+
+
+def _matrices(
+    rows: pipeline.Rows,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    found: token_links.TokenLinks,
+    longest: int,
+) -> np.ndarray:
+    """Return links [b m longest]; the source may be padded to fewer columns than these."""
+    return found.matrices([i for i, _ in rows], (arrays["mask"].shape[1], longest))

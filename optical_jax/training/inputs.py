@@ -164,11 +164,15 @@ class _Bitext:
 
     def held_out(self, teacher: Retriever | None) -> validation.HeldOut:
         config = self._config.validation
+        kind = self._config.objective.kinds().get(("student", "target"))
+        searched = "target" if kind == "document" else "source"
         # Of a sentence with several translations the last one is kept.
-        pairs = list({row["source"]: row for row in self._held_out[:]}.values())
+        pairs = list({row[searched]: row for row in self._held_out[:]}.values())
         pairs = [pairs[i] for i in validation.draw(len(pairs), config.queries)]
         sources = [row["source"] for row in pairs]
         targets = [row["target"] for row in pairs]
+        if searched == "target":
+            return validation.HeldOut(sources, targets, config=config, asker=teacher)
         if teacher is None:
             return validation.HeldOut(targets, sources, config=config)
         return validation.HeldOut(

@@ -86,6 +86,7 @@ class HeldOut:
         config: ValidationConfig | None = None,
         vectors: TokenVectors | None = None,
         distractors: Sequence[np.ndarray] = (),
+        asker: Retriever | None = None,
     ):
         """Take the texts, and the documents' vectors where they never change.
 
@@ -97,6 +98,7 @@ class HeldOut:
             vectors: of the documents; None: the student encodes them, every time.
             distractors: [t p] each: vectors of more documents, for the pieces of queries;
                 only with vectors.
+            asker: encodes the queries, once, for students that learn to encode documents.
         """
         config = config or ValidationConfig()
         self._whole = draw(len(queries), -(-config.queries // _WHOLE_SHARE))
@@ -106,6 +108,7 @@ class HeldOut:
         self._vectors, self._more = vectors, vectors
         if distractors:
             self._more = _append(vectors, distractors)
+        self._asked = encode.encode_queries(asker, self._queries) if asker else None
 
     def __len__(self) -> int:
         return len(self._documents)
@@ -116,7 +119,9 @@ class HeldOut:
         Equal scores count against the query's own document.
         """
         student = student.with_params(params)
-        queries = encode.encode_queries(student, self._queries)
+        queries = self._asked
+        if queries is None:
+            queries = encode.encode_queries(student, self._queries)
         documents, more = self._vectors, self._more
         if documents is None:
             documents = more = encode.encode_documents(student, self._documents)
