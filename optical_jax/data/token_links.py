@@ -7,6 +7,7 @@ as good or better for them), and no language needs rules of its own.
 
 import collections
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,63 +16,68 @@ from jaxtyping import Bool, Int
 from optical_jax.data import tokenize, word_links
 
 
-class TokenLinks:
-    """The linked tokens of every pair of a bitext, by the number of the pair."""
+@dataclass(frozen=True, kw_only=True)
+class TokenLinker:
+    """Links the tokens of two tokenizers: a trained aligner, and what made the tokens.
 
-    def __init__(self, links: Sequence[Int[np.ndarray, "k 2"]]):
-        """Take the (target, source) positions of each pair's links."""
-        self._offsets = np.cumsum([0, *map(len, links)])
-        self._links = np.concatenate(links).astype(np.int16)
+    Tokens of the text are linked by the aligner; special tokens ([CLS], markers) are no
+    words: each is linked to the one of the same spelling, the first to the first.
+    """
+
+    aligner: word_links.Aligner
+    target: tokenize.TextEncoder
+    source: tokenize.TextEncoder
+    # See `word_links.Aligner.link`.
+    threshold: float
 
     def matrices(
-        self, pairs: Sequence[int], shape: tuple[int, int]
+        self,
+        targets: Sequence[tokenize.Encoded],
+        sources: Sequence[tokenize.Encoded],
+        shape: tuple[int, int],
     ) -> Bool[np.ndarray, "b m n"]:
-        """Return which target tokens [m] are linked to which source tokens [n]."""
-        out = np.zeros((len(pairs), *shape), bool)
-        for matrix, i in zip(out, pairs, strict=True):
-            target, source = self._links[self._offsets[i] : self._offsets[i + 1]].T
-            matrix[target, source] = True
+        """Return which target tokens are linked to which source tokens, padded to [m n]."""
+        sides = [
+            (_Side.of(target, self.target), _Side.of(source, self.source))
+            for target, source in zip(targets, sources, strict=True)
+        ]
+        words = [(source.tokens, target.tokens) for target, source in sides]
+        found = self.aligner.link(words, threshold=self.threshold)
+        out = np.zeros((len(sides), *shape), bool)
+        for matrix, between, (target, source) in zip(out, found, sides, strict=True):
+            matrix[target.places[between[:, 1]], source.places[between[:, 0]]] = True
+            for name, place in target.special.items():
+                if name in source.special:
+                    matrix[place, source.special[name]] = True
         return out
 
 
-def link(
+def train(
     targets: Sequence[tokenize.Encoded],
     sources: Sequence[tokenize.Encoded],
     *,
-    target_text: tokenize.TextEncoder,
-    source_text: tokenize.TextEncoder,
+    target: tokenize.TextEncoder,
+    source: tokenize.TextEncoder,
     threshold: float,
-) -> TokenLinks:
-    """Align a bitext with itself.
-
-    Tokens of the text are linked by `word_links.link`; special tokens ([CLS], markers) are
-    no words: each is linked to the one of the same spelling, the first to the first.
+) -> TokenLinker:
+    """Train a linker on the tokens of a bitext.
 
     Args:
         targets: the student's tokens of each pair.
         sources: the teacher's.
-        target_text: what the student's tokens were made by.
-        source_text: what the teacher's were made by.
-        threshold: see `word_links.link`.
+        target: what the student's tokens were made by.
+        source: what the teacher's were made by.
+        threshold: see `word_links.Aligner.link`.
     """
-    sides = [
-        (_Side.of(target, target_text), _Side.of(source, source_text))
-        for target, source in zip(targets, sources, strict=True)
+    words = [
+        (_Side.of(s, source).tokens, _Side.of(t, target).tokens)
+        for t, s in zip(targets, sources, strict=True)
     ]
-    words = [(source.tokens, target.tokens) for target, source in sides]
-    found = word_links.link(words, threshold=threshold)
-    return TokenLinks(
-        [
-            np.concatenate(
-                [
-                    np.stack([target.places[j], source.places[i]], axis=1),
-                    _same(target.special, source.special),
-                ]
-            )
-            for (i, j), (target, source) in zip(
-                (between.T for between in found), sides, strict=True
-            )
-        ]
+    return TokenLinker(
+        aligner=word_links.train(words),
+        target=target,
+        source=source,
+        threshold=threshold,
     )
 
 
@@ -96,10 +102,3 @@ class _Side(NamedTuple):
                 tokens.append(token)
                 places.append(place)
         return cls(tokens, np.array(places, np.int64), special)
-
-
-def _same(
-    target: dict[tuple[str, int], int], source: dict[tuple[str, int], int]
-) -> Int[np.ndarray, "k 2"]:
-    both = [(place, source[name]) for name, place in target.items() if name in source]
-    return np.array(both, np.int64).reshape(-1, 2)

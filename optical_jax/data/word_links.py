@@ -1,10 +1,11 @@
-"""Which words of a sentence translate which of the other, for every pair of a bitext.
+"""Which words of a sentence translate which of its translation, by a bitext.
 
 IBM model 1 with the diagonal prior is trained in both directions, and words are linked
 where both agree: alignment by agreement of posteriors (Liang, Taskar, Klein 2006).
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -19,80 +20,129 @@ NULL_PRIOR = 0.08
 THRESHOLD = 0.4
 
 Sentence = Sequence[str]
+Sentences = Sequence[tuple[Sentence, Sentence]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aligner:
+    """Both directions of a word aligner: links the words of any sentence pair."""
+
+    there: "_Direction"
+    back: "_Direction"
+
+    def link(
+        self, pairs: Sentences, *, threshold: float = THRESHOLD
+    ) -> list[Int[np.ndarray, "k 2"]]:
+        """Return the (source, target) positions of each pair's links, in rising order.
+
+        Words that the aligner was not trained on have none.
+
+        Args:
+            pairs: Tokenised (source, target) sentences.
+            threshold: Least sqrt(p(j | i) p(i | j)) of a link between words i and j.
+
+        Raises:
+            ValueError: The threshold is not in (0, 1].
+        """
+        if not 0 < threshold <= 1:
+            raise ValueError(
+                f"threshold must be above 0 and at most 1, got {threshold}"
+            )
+        found = [np.zeros((0, 2), np.int64) for _ in pairs]
+        whole = [i for i, (source, target) in enumerate(pairs) if source and target]
+        if not whole:
+            return found
+        there = self.there.posteriors([pairs[i] for i in whole])
+        back = self.back.posteriors(_swapped([pairs[i] for i in whole]))
+        for i, given_target, given_source in zip(whole, there, back, strict=True):
+            agreed = given_target * given_source.T > threshold**2
+            found[i] = np.argwhere(agreed)
+        return found
+
+
+def train(pairs: Sentences, *, iterations: int = 5) -> Aligner:
+    """Train an aligner on tokenised (source, target) sentences.
+
+    Raises:
+        ValueError: No pair has words on both sides.
+    """
+    kept = [(source, target) for source, target in pairs if source and target]
+    return Aligner(
+        there=_Direction.train(kept, iterations=iterations),
+        back=_Direction.train(_swapped(kept), iterations=iterations),
+    )
 
 
 def link(
-    pairs: Sequence[tuple[Sentence, Sentence]],
-    *,
-    iterations: int = 5,
-    threshold: float = THRESHOLD,
+    pairs: Sentences, *, iterations: int = 5, threshold: float = THRESHOLD
 ) -> list[Int[np.ndarray, "k 2"]]:
-    """Align a bitext with itself and return the links of every pair.
-
-    Args:
-        pairs: Tokenised (source, target) sentences.
-        iterations: Steps of expectation maximisation, in each direction.
-        threshold: Least sqrt(p(j | i) p(i | j)) of a link between words i and j.
-
-    Returns:
-        For each pair the (source, target) positions of its links, in rising order; none
-        for a pair with an empty side.
-
-    Raises:
-        ValueError: No pair has words on both sides, or the threshold is not in (0, 1].
-    """
-    if not 0 < threshold <= 1:
-        raise ValueError(f"threshold must be above 0 and at most 1, got {threshold}")
-    whole = [i for i, (source, target) in enumerate(pairs) if source and target]
-    kept = [pairs[i] for i in whole]
-    swapped = [(target, source) for source, target in kept]
-    found = [np.zeros((0, 2), np.int64) for _ in pairs]
-    there = _posteriors(kept, iterations=iterations)
-    back = _posteriors(swapped, iterations=iterations)
-    for i, given_target, given_source in zip(whole, there, back, strict=True):
-        agreed = given_target * given_source.T > threshold**2
-        found[i] = np.argwhere(agreed)
-    return found
+    """Align a bitext with itself: `train`, then `Aligner.link`."""
+    return train(pairs, iterations=iterations).link(pairs, threshold=threshold)
 
 
-def _posteriors(
-    pairs: Sequence[tuple[Sentence, Sentence]], *, iterations: int
-) -> Iterator[Float[np.ndarray, "m n"]]:
-    """Yield p(target word j | source word i) of each pair, without NULL's column."""
-    lexicon = alignment.ibm1(
-        pairs, iterations=iterations, tension=TENSION, null_prior=NULL_PRIOR
-    )
-    _, source = alignment.number([source for source, _ in pairs])
-    _, target = alignment.number([target for _, target in pairs])
-    keys, probabilities = _table(lexicon, source)
-    columns = len(lexicon.source_words)
-    for s, t in alignment.split(source, target):
-        chunk = alignment.cooccur(
-            s, t, columns=columns, tension=TENSION, null=NULL_PRIOR
+def _swapped(pairs: Sentences) -> list[tuple[Sentence, Sentence]]:
+    return [(target, source) for source, target in pairs]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Direction:
+    """p(source word | target word), by `alignment.cooccur`'s keys, with a row for NULL."""
+
+    sources: dict[str, int]
+    targets: dict[str, int]
+    keys: Int[np.ndarray, " u"]
+    probabilities: Float[np.ndarray, " u"]
+
+    @classmethod
+    def train(cls, pairs: Sentences, *, iterations: int) -> "_Direction":
+        lexicon = alignment.ibm1(
+            pairs, iterations=iterations, tension=TENSION, null_prior=NULL_PRIOR
         )
-        places = np.minimum(np.searchsorted(keys, chunk.keys), len(keys) - 1)
-        links = np.where(keys[places] == chunk.keys, probabilities[places], 0.0)
-        links *= chunk.prior
-        widths = np.diff(chunk.segments, append=len(links))
-        links /= np.repeat(np.add.reduceat(links, chunk.segments), widths)
-        ends = np.cumsum(s.lengths * (t.lengths + 1))
-        for m, n, end in zip(s.lengths, t.lengths, ends, strict=True):
-            yield links[end - m * (n + 1) : end].reshape(m, n + 1)[:, 1:]
+        columns = len(lexicon.source_words)
+        entries = lexicon.probabilities.tocoo()
+        # The lexicon keeps no row for NULL; the words' frequencies stand for it.
+        _, source = alignment.number([source for source, _ in pairs])
+        frequency = np.bincount(source.ids, minlength=columns) / len(source.ids)
+        of_words = (entries.row.astype(np.int64) + 1) * columns + entries.col
+        keys = np.concatenate([np.arange(columns), of_words])
+        values = np.concatenate([frequency, entries.data])
+        order = np.argsort(keys)
+        return cls(
+            sources={word: i for i, word in enumerate(lexicon.source_words)},
+            targets={word: i for i, word in enumerate(lexicon.target_words)},
+            keys=keys[order],
+            probabilities=values[order],
+        )
+
+    def posteriors(self, pairs: Sentences) -> Iterator[Float[np.ndarray, "m n"]]:
+        """Yield p(target word j | source word i) of each pair, without NULL's column."""
+        source = _numbered([source for source, _ in pairs], self.sources, unknown=-1)
+        # A row behind the last one: it has no entries.
+        unknown = len(self.targets)
+        target = _numbered([t for _, t in pairs], self.targets, unknown=unknown)
+        for s, t in alignment.split(source, target):
+            chunk = alignment.cooccur(
+                s, t, columns=len(self.sources), tension=TENSION, null=NULL_PRIOR
+            )
+            places = np.searchsorted(self.keys, chunk.keys)
+            places = np.minimum(places, len(self.keys) - 1)
+            known = self.keys[places] == chunk.keys
+            links = np.where(known, self.probabilities[places], 0.0) * chunk.prior
+            widths = np.diff(chunk.segments, append=len(links))
+            # The key of an unknown word may be another's: it is NULL's for certain.
+            links[np.repeat(s.ids < 0, widths)] = 0.0
+            links[chunk.segments[s.ids < 0]] = 1.0
+            links /= np.repeat(np.add.reduceat(links, chunk.segments), widths)
+            ends = np.cumsum(s.lengths * (t.lengths + 1))
+            for m, n, end in zip(s.lengths, t.lengths, ends, strict=True):
+                yield links[end - m * (n + 1) : end].reshape(m, n + 1)[:, 1:]
 
 
-def _table(
-    lexicon: alignment.Lexicon, source: alignment.Tokens
-) -> tuple[Int[np.ndarray, " u"], Float[np.ndarray, " u"]]:
-    """Return the lexicon by `alignment.cooccur`'s keys, with a row for NULL.
-
-    The lexicon keeps no row for NULL; the words' frequencies stand for it.
-    """
-    columns = len(lexicon.source_words)
-    entries = lexicon.probabilities.tocoo()
-    frequency = np.bincount(source.ids, minlength=columns) / len(source.ids)
-    keys = np.concatenate(
-        [np.arange(columns), (entries.row.astype(np.int64) + 1) * columns + entries.col]
+def _numbered(
+    sentences: Sequence[Sentence], numbers: dict[str, int], *, unknown: int
+) -> alignment.Tokens:
+    ids = [numbers.get(word, unknown) for words in sentences for word in words]
+    lengths = [len(words) for words in sentences]
+    return alignment.Tokens(
+        ids=np.array(ids, np.int64), lengths=np.array(lengths, np.int64)
     )
-    values = np.concatenate([frequency, entries.data])
-    order = np.argsort(keys)
-    return keys[order], values[order]

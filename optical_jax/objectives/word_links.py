@@ -38,9 +38,9 @@ def loss(
 ) -> tuple[Float[Array, ""], pairs.Metrics]:
     """Move the student's tokens onto those teacher tokens that a word aligner links them to.
 
-    The links are made before training, of the bitext alone: IBM model 1 over the tokens of
-    both tokenizers, in both directions. A token without a link teaches nothing; special
-    tokens are linked to the same special tokens.
+    The aligner is trained before the student, on the bitext alone: IBM model 1 over the
+    tokens of both tokenizers, in both directions. A token without a link teaches nothing;
+    special tokens are linked to the same special tokens.
 
     Args:
         encode: gives the student's tokens of field "target" [b m p] with the array "links"

@@ -17,7 +17,7 @@ from optical_jax.objectives.mixture import ObjectiveConfig
 
 Extra = Callable[[pipeline.Rows, Mapping[str, np.ndarray]], np.ndarray]
 
-# Sentences that document frequencies are counted in, at most.
+# Sentences that frequencies are counted in and words are aligned in, at most.
 _SENTENCES = 200_000
 
 
@@ -77,22 +77,26 @@ def _links(
     pairs: Sequence[Pair],
 ) -> Extra:
     target, source = fields[key], fields["teacher/source"]
-    found = token_links.link(
-        _encoded(target, pairs),
-        _encoded(source, pairs),
-        target_text=target.text,
-        source_text=source.text,
+    step = -(-len(pairs) // _SENTENCES)
+    linker = token_links.train(
+        _encoded(target, pairs[::step]),
+        _encoded(source, pairs[::step]),
+        target=target.text,
+        source=source.text,
         threshold=objective.word_links.threshold,
     )
-    return functools.partial(_matrices, found=found, longest=source.longest)
+    return functools.partial(_matrices, linker=linker, longest=source.longest)
 
 
 def _matrices(
     rows: pipeline.Rows,
     arrays: Mapping[str, np.ndarray],
     *,
-    found: token_links.TokenLinks,
+    linker: token_links.TokenLinker,
     longest: int,
 ) -> np.ndarray:
     """Return links [b m longest]; the source may be padded to fewer columns than these."""
-    return found.matrices([i for i, _ in rows], (arrays["mask"].shape[1], longest))
+    targets, sources = (
+        [row[key][0] for _, row in rows] for key in ("student/target", "teacher/source")
+    )
+    return linker.matrices(targets, sources, (arrays["mask"].shape[1], longest))

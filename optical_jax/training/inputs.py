@@ -58,10 +58,9 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
         bitext = _Bitext(config, run, say)
     if objective.uses(fields=tokens.RANKING_FIELDS):
         ranking = _Ranking(config, say)
-    pairs = bitext.pairs if bitext else []
-    if data.unmarked:
-        pairs = [variant for pair in pairs for variant in marks.variants(pair)]
-    student = _student(config, run, pairs, teacher, say)
+    student = _student(config, run, bitext.variants if bitext else [], teacher, say)
+    if teacher is not None:
+        _check_fit(student, teacher)
     streams = []
     if bitext and objective.uses(fields=tokens.BITEXT_FIELDS):
         streams.append(bitext.stream(student, teacher))
@@ -79,12 +78,22 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
 def _teacher(config: Config) -> Retriever:
     teacher = workdir.load_teacher(config)
     aligning = [name for name in config.objective.parts() if name in mixture.ALIGNING]
-    if teacher.head.kind != "multi-vector" and aligning:
-        raise ValueError(
-            f"objective {aligning[0]!r} aligns tokens, so teacher.head.kind must be "
-            f"'multi-vector', got {teacher.head.kind!r}; set teacher.head"
-        )
+    heads = {"teacher": teacher.head, "student": config.student.head or teacher.head}
+    for who, head in heads.items():
+        if aligning and head.kind != "multi-vector":
+            raise ValueError(
+                f"objective {aligning[0]!r} aligns tokens, so {who}.head.kind must be "
+                f"'multi-vector', got {head.kind!r}; set {who}.head"
+            )
     return teacher
+
+
+def _check_fit(student: Retriever, teacher: Retriever) -> None:
+    if student.width != teacher.width:
+        raise ValueError(
+            f"the student's vectors must be as wide as the teacher's ({teacher.width}), "
+            f"got {student.width}; set student.head.projection to {teacher.width}"
+        )
 
 
 def _fields(
@@ -119,6 +128,10 @@ class _Bitext:
         self._held_out = self._prepared.split("validation")
         self.size = len(self._train)
         self.pairs = [Pair(row["source"], row["target"]) for row in self._train[:]]
+        # The pairs, and with them the texts that unmarking may make of them.
+        self.variants = self.pairs
+        if config.data.unmarked:
+            self.variants = [v for pair in self.pairs for v in marks.variants(pair)]
         say(f"bitext: {self.size} pairs to train on, {len(self._held_out)} held out")
 
     def stream(self, student: Retriever, teacher: Retriever | None) -> grain.MapDataset:
@@ -127,7 +140,7 @@ class _Bitext:
         origins = self._prepared.origins("train").items()
         cached = self._cached(teacher)
         fields = _fields(self._config, tokens.BITEXT_FIELDS, student, teacher, cached)
-        made = extras.make(self._config.objective, fields, self.pairs)
+        made = extras.make(self._config.objective, fields, self.variants)
         for key, found in made.items():
             fields[key] = dataclasses.replace(fields[key], extras=found)
         return pipeline.stream(

@@ -21,46 +21,44 @@ def _bitext(rng, n=120):
     return sources, [" ".join(_OTHER[k] for k in row) for row in rows]
 
 
-def _link(text, sources, targets):
+def _linked(text, sources, targets, chosen):
+    """Link some pairs of a bitext; return matrices and the tokens' spellings."""
     target, source = text.queries(targets), text.documents(sources)
-    settings = {"target_text": text, "source_text": text, "threshold": 0.4}
-    return token_links.link(target, source, **settings), target, source
+    linker = token_links.train(target, source, target=text, source=text, threshold=0.4)
+    sides = [[side[i] for i in chosen] for side in (target, source)]
+    names = [[text.tokens(one.ids) for one in side] for side in sides]
+    return linker.matrices(*sides, (16, 24)), *names
 
 
 def test_words_of_a_made_up_language_are_linked_to_their_translations(rng, text):
     sources, targets = _bitext(rng)
-    links, target, source = _link(text, sources, targets)
+    matrices, target, source = _linked(text, sources, targets, range(120))
     translation = dict(zip(_ENGLISH, _OTHER, strict=True))
     right = total = linked = 0
-    for i, matrix in enumerate(links.matrices(range(len(targets)), (16, 24))):
-        names = [text.tokens(side[i].ids) for side in (target, source)]
-        words = [(s, n) for s, n in enumerate(names[1]) if n in translation]
-        for s, word in words:
-            found = [names[0][t] for t in np.flatnonzero(matrix[:, s])]
-            right += found == [translation[word]]
-            linked += len(found)
-            total += 1
+    for matrix, others, names in zip(matrices, target, source, strict=True):
+        for s, word in enumerate(names):
+            if word in translation:
+                found = [others[t] for t in np.flatnonzero(matrix[:, s])]
+                right += found == [translation[word]]
+                linked += len(found)
+                total += 1
     assert right > 0.9 * total
     assert linked < 1.1 * total
 
 
 def test_special_tokens_are_linked_to_their_likes_and_the_rest_to_none(rng, text):
     sources, targets = _bitext(rng, 20)
-    links, target, source = _link(text, sources, targets)
-    (matrix,) = links.matrices([3], (16, 24))
-    ids = target[3].ids, source[3].ids
-    names = [text.tokens(side) for side in ids]
+    (matrix,), (target,), (source,) = _linked(text, sources, targets, [3])
     assert matrix[0, 0]
-    assert matrix[names[0].index("[SEP]"), names[1].index("[SEP]")]
-    special = [n in ("[CLS]", "[Q] ", "[MASK]", "[SEP]") for n in names[0]]
+    assert matrix[target.index("[SEP]"), source.index("[SEP]")]
+    special = [n in ("[CLS]", "[Q] ", "[MASK]", "[SEP]") for n in target]
     # The query's marker and its [MASK] tokens have no likes in a document.
     assert matrix[special].sum() == 2
-    assert not matrix[:, len(ids[1]) :].any()
+    assert not matrix[:, len(source) :].any()
 
 
 def test_a_pair_without_words_keeps_its_special_tokens(rng, text):
     sources, targets = _bitext(rng, 20)
-    links, *_ = _link(text, ["", *sources], ["", *targets])
-    (matrix,) = links.matrices([0], (16, 24))
+    (matrix,), *_ = _linked(text, ["", *sources], ["", *targets], [0])
     # [CLS] and [SEP]: between them are the markers, which differ.
     assert np.argwhere(matrix).tolist() == [[0, 0], [2, 2]]

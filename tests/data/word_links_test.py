@@ -58,3 +58,15 @@ def test_pairs_with_an_empty_side_have_no_links() -> None:
         word_links.link([(["a"], [])])
     with pytest.raises(ValueError, match=r"threshold must be above 0.*got 0"):
         word_links.link([(["a"], ["b"])], threshold=0.0)
+
+
+def test_a_trained_aligner_links_other_pairs_and_knows_what_it_never_saw() -> None:
+    pairs = _words(400)
+    aligner = word_links.train(pairs)
+    source, target = pairs[0]
+    strange = ([*source, "unheard"], ["unseen", *target])
+    plain, found = aligner.link([pairs[0], strange])
+    assert {(i, j + 1) for i, j in plain.tolist()} >= {tuple(x) for x in found.tolist()}
+    assert len(found) >= len(plain) - 1
+    assert len(source) not in found[:, 0]
+    assert 0 not in found[:, 1]

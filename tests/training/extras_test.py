@@ -27,13 +27,14 @@ def fields():
 def _made(fields, key, objective):
     """The extras of a batch of pairs 2 and 0."""
     chosen = [2, 0]
-    encoded = fields[key].encode(
-        [getattr(_PAIRS[i], fields[key].column) for i in chosen]
-    )
-    arrays = tokenize.pad(encoded, 16, pad_id=fields[key].text.pad_id)
-    found = extras.make(objective, fields, _PAIRS)
-    rows = [(i, {}) for i in chosen]
-    return {name: extra(rows, arrays) for name, extra in found[key].items()}, encoded
+    encoded = {
+        name: field.encode([getattr(_PAIRS[i], field.column) for i in chosen])
+        for name, field in fields.items()
+    }
+    arrays = tokenize.pad(encoded[key], 16, pad_id=fields[key].text.pad_id)
+    rows = [(i, {n: [e[k]] for n, e in encoded.items()}) for k, i in enumerate(chosen)]
+    found = extras.make(objective, fields, _PAIRS)[key].items()
+    return {name: extra(rows, arrays) for name, extra in found}, encoded[key]
 
 
 def test_idf_weighs_the_tokens_of_its_own_side(fields):

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 
 from optical_jax import train
+from optical_jax.config import StudentConfig, TeacherConfig
+from optical_jax.models import folder
 from optical_jax.objectives.mixture import LOSSES, ObjectiveConfig
 from optical_jax.objectives.transport import TransportConfig
+from optical_jax.training import inputs
+from tests.models import tiny
 from tests.training import tiny_run
 
 _BITEXT = (
@@ -51,19 +55,31 @@ def test_all_objectives_add_up_and_go_down(root, tmp_path):
     assert steps[0]["loss"] == pytest.approx(total, rel=1e-5)
 
 
-def test_a_student_learns_to_encode_documents(root, tmp_path):
+def test_a_student_of_documents_gets_them(root, tmp_path):
     objective = ObjectiveConfig(
-        transport=TransportConfig(side="document", marginals="idf", anneal_from=0.5)
+        transport=TransportConfig(side="document", marginals="idf")
     )
-    config = tiny_run.config(root, tmp_path, objective=objective, eval_every=6)
-    logged = _logged(config)
-    losses = [row["loss"] for row in logged if "loss" in row]
-    assert losses[-1] < losses[0]
-    epsilons = [row["epsilon"] for row in logged if "epsilon" in row]
-    assert epsilons[0] == pytest.approx(0.5)
-    assert epsilons[-1] == pytest.approx(0.05)
-    (measured,) = [r for r in logged if r.get("validation/RR") and r["step"] == 6]
+    config = tiny_run.config(root, tmp_path, objective=objective)
+    made = inputs.make(config, tmp_path, say=lambda _: None)
+    batch = next(made.batches)
+    for key in ("student/target", "teacher/source"):
+        assert batch[key]["idf"].shape == batch[key]["mask"].shape
+        assert (batch[key]["idf"] > 0).all()
+        assert np.ptp(batch[key]["idf"][batch[key]["mask"]]) > 0
+    measured = made.held_out.measure(made.student, made.student.params)
     assert 0 < measured["validation/short_RR"] <= 1
+
+
+def test_a_student_must_fit_its_teacher(root, tmp_path):
+    pooled = tiny_run.config(root, tmp_path, student=StudentConfig(head=tiny.POOLED))
+    with pytest.raises(ValueError, match=r"aligns tokens, so student\.head\.kind must"):
+        inputs.make(pooled, tmp_path, say=lambda _: None)
+    folder.save(tiny.make(tiny.COLBERT), tmp_path / "narrow")
+    student = StudentConfig(path=str(root / "teacher"), head=tiny.TOKENWISE)
+    teacher = TeacherConfig(path=str(tmp_path / "narrow"))
+    narrow = tiny_run.config(root, tmp_path, student=student, teacher=teacher)
+    with pytest.raises(ValueError, match=r"as wide as the teacher's \(8\), got 16"):
+        inputs.make(narrow, tmp_path, say=lambda _: None)
 
 
 def test_every_objective_over_bitext_is_tried_here():

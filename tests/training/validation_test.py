@@ -52,6 +52,14 @@ def test_a_quarter_of_the_queries_is_measured_whole(model):
     assert measures["validation/R@1"] == float(queries[drawn] == _TEXTS[drawn])
 
 
+def test_an_asker_encodes_the_queries_for_a_student_of_documents(model):
+    other = tiny.make(tiny.TOKENWISE, seed=1)
+    held = validation.HeldOut(_TEXTS, _TEXTS, asker=model)
+    assert held.measure(model, model.params)["validation/short_RR"] == 1
+    # The documents are the student's: another one is not understood.
+    assert held.measure(other, other.params)["validation/short_RR"] < 1
+
+
 def test_drawing_is_stable_and_spread():
     drawn = validation.draw(10_000, 100)
     assert drawn == validation.draw(10_000, 100) == sorted(set(drawn))
