@@ -206,12 +206,19 @@ def _require(holds: bool, name: str, rule: str, value: object) -> None:
         raise ValueError(f"{name} must be {rule}, got {value}")
 
 
-def load_preset(path: str | Path) -> Config:
+def load_preset(
+    path: str | Path, *, getter: str = "get_config", kind: type = Config
+) -> Any:  # noqa: ANN401
     """Run a preset file's get_config(); only for files that the user names as --config.
+
+    Args:
+        path: the file.
+        getter: the function in it that is called.
+        kind: what this must return.
 
     Raises:
         FileNotFoundError: if there is no such file; lists the presets beside it.
-        ValueError: if it has no get_config() or this returns something else.
+        ValueError: if it has no such function or this returns something else.
     """
     path = Path(path)
     if not path.is_file():
@@ -220,14 +227,15 @@ def load_preset(path: str | Path) -> Config:
     spec = importlib.util.spec_from_file_location(f"_preset_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
-        raise ValueError(f"{path} must define get_config() -> Config")
-    config = module.get_config()
-    if not isinstance(config, Config):
+    if not hasattr(module, getter):
+        raise ValueError(f"{path} must define {getter}() -> {kind.__name__}")
+    found = getattr(module, getter)()
+    if not isinstance(found, kind):
         raise ValueError(
-            f"{path}: get_config() must return a Config, got {type(config).__name__}"
+            f"{path}: {getter}() must return a {kind.__name__}, got "
+            f"{type(found).__name__}"
         )
-    return config
+    return found
 
 
 def parse(argv: Sequence[str] | None = None, *, prog: str) -> Config:
@@ -269,17 +277,25 @@ def _build(kind: type, value: dict[str, Any], where: str) -> Any:  # noqa: ANN40
             near = difflib.get_close_matches(name, fields, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"{where} has no field {name!r}{hint}")
-    return kind(**{n: _convert(hints[n], v, f"{where}.{n}") for n, v in value.items()})
+    return kind(**{n: convert(hints[n], v, f"{where}.{n}") for n, v in value.items()})
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401
+def convert(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401
+    """Turn a value as JSON has it into one of a field's type; others stay as they are.
+
+    Raises:
+        ValueError: naming an unknown field and the nearest known one.
+    """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
-        return _convert(next(k for k in args if k is not type(None)), value, where)
+        return convert(next(k for k in args if k is not type(None)), value, where)
     if origin is tuple:
-        return tuple(_convert(args[0], item, where) for item in value)
-    if dataclasses.is_dataclass(hint):
+        items = [value] if isinstance(value, str) else value
+        return tuple(convert(args[0], item, where) for item in items)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return _build(hint, value, where)
+    if hint is float and type(value) is int:
+        return float(value)
     return value

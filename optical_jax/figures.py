@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib import axes, ticker
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _METHOD_COLOURS = {
     # References are grey, what is trained or tried has a colour.
     "bm25": "#b5b5b5",
@@ -87,7 +87,7 @@ def _draw_run(row: np.ndarray, title: str, series: Series) -> None:
         if not lines:
             panel.text(0.5, 0.5, "not recorded", transform=panel.transAxes, ha="center")
         for (name, (steps, values)), colour in zip(
-            lines.items(), _COLOURS * (1 + len(lines) // len(_COLOURS)), strict=False
+            lines.items(), COLOURS * (1 + len(lines) // len(COLOURS)), strict=False
         ):
             if len(steps) < _SMOOTHED_FROM:
                 panel.plot(steps, values, color=colour, label=name, marker="o", ms=3)
@@ -180,9 +180,7 @@ def _draw_method(
         means,
         width * 0.92,
         yerr=spread if len(found) > 1 else None,
-        color=_METHOD_COLOURS.get(
-            label.split(" (")[0], _COLOURS[place % len(_COLOURS)]
-        ),
+        color=_METHOD_COLOURS.get(label.split(" (")[0], COLOURS[place % len(COLOURS)]),
         label=label,
         capsize=2,
     )

@@ -54,18 +54,27 @@ def measure(
                 f"baseline {baseline!r} must have the query ids of {query_set!r} to be "
                 "compared query by query, got others"
             )
-    rows, compared = [], {}
+    found, compared = rows(methods, tasks, collection=collection, seed=seed), {}
     for task in tasks:
-        found = [_row(method, task, collection, seed) for method in methods]
-        rows += found
         names = paired[task.queries]
         compared[task.queries] = significance.compare(
-            {row.method: row.per_query for row in found if row.method in names},
+            {
+                row.method: row.per_query
+                for row in found
+                if row.query_set == task.queries and row.method in names
+            },
             baseline=_baseline(baseline, names),
             samples=samples,
         )
     seconds = time.monotonic() - began
-    return record.Evaluation(rows=rows, significance=compared, seconds=seconds)
+    return record.Evaluation(rows=found, significance=compared, seconds=seconds)
+
+
+def rows(
+    methods: Sequence[Method], tasks: Sequence[Task], *, collection: str, seed: int = 0
+) -> list[record.Row]:
+    """Run and measure every method on every task, without tests; see `measure`."""
+    return [_row(m, task, collection, seed) for task in tasks for m in methods]
 
 
 def _row(method: Method, task: Task, collection: str, seed: int) -> record.Row:

@@ -41,20 +41,30 @@ def open_run(config: Config) -> Path:
     workdir = Path(config.workdir)
     path = workdir / "config.json"
     if path.is_file():
-        before, now = _flat(read_config(workdir)), _flat(config)
-        names = sorted(n for n in before.keys() | now.keys() if not n.startswith(_FREE))
-        differing = [n for n in names if before.get(n) != now.get(n)]
-        if differing:
-            shown = "; ".join(
-                f"{n}: {before.get(n)} -> {now.get(n)}" for n in differing[:8]
-            )
-            raise ValueError(
-                f"{workdir} holds a run of another config ({shown}); choose another "
-                "--workdir, or delete it to start over"
-            )
+        check(config)
     workdir.mkdir(parents=True, exist_ok=True)
     _write(path, config_lib.to_json(config))
     return workdir
+
+
+def check(config: Config) -> None:
+    """Check that the run in the config's folder is of this config.
+
+    Raises:
+        FileNotFoundError: if the folder holds no run.
+        ValueError: naming the fields that differ from the run in the folder.
+    """
+    before, now = _flat(read_config(Path(config.workdir))), _flat(config)
+    names = sorted(n for n in before.keys() | now.keys() if not n.startswith(_FREE))
+    differing = [n for n in names if before.get(n) != now.get(n)]
+    if differing:
+        shown = "; ".join(
+            f"{n}: {before.get(n)} -> {now.get(n)}" for n in differing[:8]
+        )
+        raise ValueError(
+            f"{config.workdir} holds a run of another config ({shown}); choose another "
+            "--workdir, or delete it to start over"
+        )
 
 
 def write_report(workdir: Path, report: dict[str, dict[str, int]]) -> None:
@@ -143,7 +153,9 @@ def summary(workdir: Path | str) -> dict[str, Any]:
         "steps": latest,
         "checkpoint": best,
         "seconds": logged[-1]["seconds"],
-        "median_pairs_per_second": round(statistics.median(speeds), 1),
+        "median_pairs_per_second": round(statistics.median(speeds), 1)
+        if speeds
+        else None,
         "validation": {str(x["step"]): x[config.validation.metric] for x in measured},
         "validation_measure": config.validation.select_by,
         "batch_size": config.data.batch_size,

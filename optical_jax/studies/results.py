@@ -1,0 +1,143 @@
+"""What a study found: measures by method and query set, and which methods differ."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optical_jax.retrieval import methods
+from optical_jax.retrieval.significance import Comparison, Comparisons
+from optical_jax.studies import contrasts, runner
+from optical_jax.studies.bench import Measured
+from optical_jax.studies.contrasts import Entry
+from optical_jax.studies.grid import Grid, Run, Study
+
+# Baselines and references stand around what the study varies.
+_BEFORE = ("bm25", methods.IBM1, "zero-shot")
+_AFTER = ("fusion", "fusion-rrf", "bm25-topline", "topline")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """Everything that is finished of a study.
+
+    Attributes:
+        study: the study.
+        entries: {(query set, method): entry}, baselines first.
+        significance: the methods against the reference: by query set; and by
+            `mean_name` of each grid's query sets, which all weigh the same.
+    """
+
+    study: Study
+    entries: dict[tuple[str, str], Entry]
+    significance: dict[str, Comparisons]
+
+    def methods(self, grid: Grid) -> list[str]:
+        """Return the methods of a grid's table that have a result, in reading order."""
+        names = query_sets(grid)
+        found = dict.fromkeys(m for (q, m) in self.entries if q in names)
+        cells = self.study.cells
+        index = self.study.grids.index(grid)
+        varied = dict.fromkeys(c.method for c in cells if index in c.labels)
+        wanted = [*_BEFORE, self.study.reference, *varied, *_AFTER]
+        return [m for m in dict.fromkeys(wanted) if m in found]
+
+    def compared(self, name: str, method: str, measure: str) -> Comparison | None:
+        """Return the test of a method against the reference, on a query set or mean."""
+        for one in self.significance[name].results if name in self.significance else ():
+            if one.measure == measure and method in (one.a, one.b):
+                return one
+        return None
+
+
+def query_sets(grid: Grid) -> list[str]:
+    """Return the query sets of a grid's bases."""
+    return list(dict.fromkeys(q for base in grid.bases for q in base.queries))
+
+
+def mean_name(grid: Grid) -> str:
+    """Name the mean over a grid's query sets."""
+    return "mean of " + ", ".join(query_sets(grid))
+
+
+def collect(
+    study: Study,
+    runs: Mapping[str, Run],
+    baselines: Mapping[str, Measured],
+    *,
+    samples: int = 100_000,
+) -> Results:
+    """Gather what is finished, and test it.
+
+    Args:
+        study: the study.
+        runs: its runs by the cells' names.
+        baselines: base -> what was measured of its baselines.
+        samples: sign assignments of the permutation tests.
+    """
+    rows: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
+    for found in baselines.values():
+        for row in found.rows:
+            rows.setdefault((row["query_set"], row["method"]), {})[0] = row
+    for cell in study.cells:
+        found = runner.measured(runs[cell.name])
+        for row in found.rows if found else ():
+            name = cell.method if row["method"] == methods.STUDENT else row["method"]
+            if name == cell.method or cell.method == study.reference:
+                rows.setdefault((row["query_set"], name), {})[cell.seed] = row
+    entries = {key: _entry(key[1], by_seed) for key, by_seed in rows.items()}
+    results = Results(study=study, entries=entries, significance={})
+    tests = contrasts.by_query_set(
+        entries, study.reference, study.measures, samples=samples
+    )
+    for grid in study.grids:
+        found = contrasts.of_means(
+            entries,
+            query_sets(grid),
+            results.methods(grid),
+            study.reference,
+            study.measures,
+            samples=samples,
+        )
+        if found is not None:
+            tests[mean_name(grid)] = found
+    return dataclasses.replace(results, significance=tests)
+
+
+def as_rows(results: Results) -> list[dict[str, Any]]:
+    """Return the rows of a results file: one for each query set, method and seed."""
+    return [
+        {
+            "collection": entry.collection,
+            "queries": entry.queries,
+            "method": entry.method,
+            "seed": seed,
+            "measures": found,
+        }
+        for entry in results.entries.values()
+        for seed, found in sorted(entry.measures.items())
+    ]
+
+
+def _entry(method: str, by_seed: Mapping[int, Mapping[str, Any]]) -> Entry:
+    rows = list(by_seed.values())
+    first = rows[0]
+    per_query = {
+        measure: {
+            query_id: float(
+                np.mean([row["per_query"][measure][query_id] for row in rows])
+            )
+            for query_id in values
+        }
+        for measure, values in first["per_query"].items()
+    }
+    return Entry(
+        collection=first["collection"],
+        query_set=first["query_set"],
+        queries=first["queries"],
+        method=method,
+        measures={seed: row["measures"] for seed, row in by_seed.items()},
+        per_query=per_query,
+    )

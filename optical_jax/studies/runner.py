@@ -1,0 +1,133 @@
+"""Train and measure one run of a study, or say that it is done."""
+
+import dataclasses
+import json
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from optical_jax import train
+from optical_jax.data import textfile
+from optical_jax.studies import bench
+from optical_jax.studies.bench import Benches, Measured
+from optical_jax.studies.grid import Base, Run
+from optical_jax.training import checkpoint, workdir
+
+State = Literal["new", "started", "trained", "done", "failed"]
+_EVALUATION = "evaluation"
+_FAILURE = "failure.txt"
+_SECONDS = "seconds.json"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run is: its state, and its newest complete step."""
+
+    state: State
+    step: int
+
+
+def standing(run: Run) -> Standing:
+    """Look a run's folder up, without changing it.
+
+    Raises:
+        ValueError: if a run of another config is there.
+    """
+    if not workdir.is_run(run.folder):
+        return Standing("new", 0)
+    workdir.check(run.config)
+    with checkpoint.Checkpoints(
+        run.folder,
+        keep=run.config.keep,
+        best_by=run.config.validation.metric,
+        read_only=True,
+    ) as checkpoints:
+        step = checkpoints.latest or 0
+    if step >= run.config.steps:
+        return Standing("trained" if measured(run) is None else "done", step)
+    failed = (run.folder / _FAILURE).is_file()
+    return Standing("failed" if failed else "started", step)
+
+
+def execute(run: Run, benches: Benches) -> None:
+    """Train a run to its end and measure its student; one that is done stays.
+
+    Raises:
+        Exception: whatever stopped it, which is kept in its folder, too.
+    """
+    try:
+        began = time.monotonic()
+        state = standing(run).state
+        if state == "done":
+            return
+        if state != "trained":
+            train.run(run.config)
+            _add_seconds(run.folder, time.monotonic() - began)
+        student = workdir.load_student(run.folder)
+        benches.bench(run.base, run.config).measure_student(
+            student, run.folder / _EVALUATION, fused=run.fused
+        )
+    except Exception:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        textfile.write(run.folder / _FAILURE, traceback.format_exc())
+        raise
+    (run.folder / _FAILURE).unlink(missing_ok=True)
+
+
+def time_steps(run: Run, *, steps: int) -> None:
+    """Train the first steps of a run, at whose end it can go on, to see its speed."""
+    began = time.monotonic()
+    config = dataclasses.replace(
+        run.config,
+        stop_after=min(steps, run.config.steps),
+        log_every=max(1, steps // 4),
+    )
+    train.run(config)
+    _add_seconds(run.folder, time.monotonic() - began)
+
+
+def measured(run: Run) -> Measured | None:
+    """Return what was measured of a run; None if that is still to be done."""
+    found = bench.read(run.folder / _EVALUATION, run.base)
+    names = {row["method"] for row in found.rows} if found else set()
+    # The reference may have become another method since.
+    return (
+        None if run.fused and len(names) < 2 and run.base.config.data.sources else found
+    )
+
+
+def measure_baselines(base: Base, root: Path, benches: Benches) -> None:
+    """Measure the baselines of a base, once for all of its runs."""
+    benches.bench(base).measure_baselines(_of_baselines(base, root))
+
+
+def baselines_of(base: Base, root: Path) -> Measured | None:
+    """Return what was measured of a base's baselines, None if nothing was."""
+    return bench.read(_of_baselines(base, root), base)
+
+
+def _of_baselines(base: Base, root: Path) -> Path:
+    return root / base.name / "baselines"
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """Return what a results file says of a finished run; no paths."""
+    told = workdir.summary(run.folder)
+    path = run.folder / _SECONDS
+    seconds = json.loads(path.read_text()) if path.is_file() else told["seconds"]
+    found = measured(run)
+    kept = ("steps", "checkpoint", "median_pairs_per_second", "validation", "objective")
+    return {
+        **{name: told[name] for name in kept},
+        "train_seconds": round(seconds, 1),
+        "evaluation_seconds": found.seconds if found else None,
+    }
+
+
+def _add_seconds(folder: Path, seconds: float) -> None:
+    """Add up the wall time of every call that trained the run."""
+    path = folder / _SECONDS
+    before = json.loads(path.read_text()) if path.is_file() else 0.0
+    textfile.write(path, json.dumps(before + seconds) + "\n")

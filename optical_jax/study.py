@@ -1,0 +1,261 @@
+r"""Run a study: a grid of configs and seeds, each trained and measured, then compared.
+
+    python -m optical_jax.study --config configs/studies/X.py --collections DIR \
+        --set data.root=RAW teacher.path=TEACHER [--dry_run] [--only PATTERN ...]
+
+The preset's get_study() says what is varied. The plan is printed with its cost before
+anything starts; where no run was recorded yet, the first one's first steps are timed.
+Runs go in the given order, each in a folder of its own; a finished one is skipped, an
+interrupted one goes on, a failed one is reported and does not stop the others. Then
+NAME.json, NAME.md and figures are written. The same command again goes on, or, when all is
+done, writes them again.
+"""
+
+import dataclasses
+import fnmatch
+import functools
+import math
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rich.box
+import rich.console
+import rich.markup
+import rich.table
+import tyro
+
+from optical_jax import config as config_lib
+from optical_jax.retrieval import command
+from optical_jax.retrieval.searcher import Stages
+from optical_jax.studies import cost, output, overrides, results, runner
+from optical_jax.studies.bench import Benches
+from optical_jax.studies.grid import Base, Run, Study, runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The command's options."""
+
+    # File whose get_study() returns the study.
+    config: Path
+    # Folder that the bases' collections are relative to.
+    collections: Path = Path()
+    # Fields of every base's config, "path=value" each; values are JSON or text.
+    set: tuple[str, ...] = ()
+    # Where the runs go; None: work/studies/NAME.
+    workdir: Path | None = None
+    # Where NAME.json, NAME.md and figures go; None: the workdir.
+    output: Path | None = None
+    # Runs to train, patterns of base/method/seed such as "kin/*/0"; none: all.
+    only: tuple[str, ...] = ()
+    # Print the plan and its cost, and stop.
+    dry_run: bool = False
+    # Steps of the first run that are timed where no run was recorded; 0: none are.
+    probe: int = 24
+    # Folders of earlier training runs whose speed is that of this study's.
+    measured: tuple[Path, ...] = ()
+    # Of the permutation tests.
+    samples: int = 100_000
+    # Encoded collections and word translations.
+    cache: Path = Path("~/.cache/optical_jax")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a call did: files written, and why runs failed, by their names."""
+
+    written: list[Path]
+    failures: dict[str, str]
+
+
+def run(
+    study: Study,
+    options: Options,
+    *,
+    line: str = "python -m optical_jax.study",
+    console: rich.console.Console,
+) -> Report:
+    """Plan, run and report a study.
+
+    Args:
+        study: the study.
+        options: see there; `config` is not read.
+        line: the command, for the record.
+        console: what is printed to.
+
+    Raises:
+        ValueError: if a pattern matches no run, a setting, a collection or a query set is
+            not valid; before any long work.
+    """
+    study = _placed(study, overrides.parse(options.set), options.collections)
+    root = options.workdir or Path("work/studies") / study.name
+    by_cell = runs(study, root)
+    chosen = _chosen(by_cell, options.only)
+    benches = Benches(options.collections, cache=options.cache, told=_told(console))
+    benches.check(_bases(study))
+    _plan(chosen, options, console)
+    if options.dry_run:
+        return Report(written=[], failures={})
+    failures = _execute(chosen, root, benches, console)
+    baselines = {
+        base.name: found
+        for base in _bases(study)
+        if (found := runner.baselines_of(base, root)) is not None
+    }
+    found = results.collect(study, by_cell, baselines, samples=options.samples)
+    written = output.write(found, by_cell, options.output or root, line=line)
+    for name, why in failures.items():
+        _say_failure(console, name, why)
+    return Report(written=written, failures=failures)
+
+
+def _execute(
+    chosen: Sequence[Run], root: Path, benches: Benches, console: rich.console.Console
+) -> dict[str, str]:
+    """Measure the baselines, train and measure the runs; return why some failed."""
+    tasks: dict[str, Callable[[], None]] = {}
+    for one in chosen:
+        name = f"{one.base.name}/baselines"
+        if runner.baselines_of(one.base, root) is None:
+            tasks[name] = functools.partial(
+                runner.measure_baselines, one.base, root, benches
+            )
+    for one in chosen:
+        tasks[one.name] = functools.partial(runner.execute, one, benches)
+    failures = {}
+    for number, (name, task) in enumerate(tasks.items(), start=1):
+        console.rule(f"{number} of {len(tasks)}: {name}", align="left")
+        try:
+            task()
+        # Whatever is wrong with one run, the others can be right.
+        except Exception as error:  # noqa: BLE001
+            failures[name] = f"{type(error).__name__}: {error}"
+            _say_failure(console, name, failures[name])
+    return failures
+
+
+def _told(console: rich.console.Console) -> Stages:
+    """Return what prints each stage once: a bar would clash with that of training."""
+    known: set[str] = set()
+
+    def told(stage: str, done: int, total: int) -> None:
+        if stage not in known:
+            known.add(stage)
+            console.print(f"{stage}: {total:,}", highlight=False)
+
+    return told
+
+
+def _placed(study: Study, changes: dict[str, Any], collections: Path) -> Study:
+    """Apply the command's overrides; no text of a collection may be in its base's bitext."""
+
+    def place(base: Base) -> Base:
+        config = overrides.apply(base.config, changes)
+        if not config.data.exclude:
+            folder = str(collections / base.collection)
+            config = overrides.apply(config, {"data.exclude": (folder,)})
+        return dataclasses.replace(base, config=config)
+
+    grids = tuple(
+        dataclasses.replace(grid, bases=tuple(map(place, grid.bases)))
+        for grid in study.grids
+    )
+    return dataclasses.replace(study, grids=grids)
+
+
+def _bases(study: Study) -> list[Base]:
+    return list({b.name: b for grid in study.grids for b in grid.bases}.values())
+
+
+def _chosen(by_cell: Mapping[str, Run], patterns: Sequence[str]) -> list[Run]:
+    """Return the runs, each once, that have a name which one of the patterns matches."""
+    chosen = {
+        run.name: run
+        for name, run in by_cell.items()
+        if not patterns or any(fnmatch.fnmatch(name, p) for p in patterns)
+    }
+    if not chosen:
+        raise ValueError(
+            f"only must match a run, like {next(iter(by_cell))!r}; got "
+            f"{', '.join(patterns)}"
+        )
+    return list(chosen.values())
+
+
+def _plan(
+    chosen: Sequence[Run], options: Options, console: rich.console.Console
+) -> None:
+    """Print what is left to do and how long it takes, timing some steps if need be."""
+    standings = {r.name: runner.standing(r) for r in chosen}
+    estimates = cost.estimate(chosen, standings, elsewhere=options.measured)
+    waiting = [e for e in estimates if e.standing.state not in ("done", "trained")]
+    first = waiting[0].run if waiting else None
+    if first and waiting[0].rate is None and standings[first.name].step < options.probe:
+        console.print(f"timing {options.probe} steps of {first.name}, which are kept")
+        runner.time_steps(first, steps=options.probe)
+        standings[first.name] = runner.standing(first)
+        estimates = cost.estimate(chosen, standings, elsewhere=options.measured)
+    console.print(_plan_table(estimates))
+    console.print(_total(estimates), highlight=False)
+
+
+def _plan_table(estimates: Sequence[cost.Estimate]) -> rich.table.Table:
+    """Return a line for each run that is not done."""
+    shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.add_column("run", no_wrap=True)
+    shown.add_column("is")
+    for name in ("steps left", "pairs/s", "hours"):
+        shown.add_column(name, justify="right")
+    for e in estimates:
+        if e.standing.state == "done":
+            continue
+        speed = f"{e.rate.pairs_per_second:.1f}" if e.rate else "?"
+        hours = "?" if e.seconds is None else f"{e.seconds / 3600:.2f}"
+        shown.add_row(e.run.name, e.standing.state, f"{e.steps:,}", speed, hours)
+    return shown
+
+
+def _total(estimates: Sequence[cost.Estimate]) -> str:
+    left = [e for e in estimates if e.standing.state != "done"]
+    steps = sum(e.steps for e in left)
+    seconds = math.fsum(e.seconds or 0.0 for e in left)
+    known = all(e.seconds is not None for e in left)
+    hours = f"about {seconds / 3600:.1f} hours" if known else "unknown hours"
+    return (
+        f"{len(estimates)} runs, {len(estimates) - len(left)} done; {len(left)} to go: "
+        f"{steps:,} steps, {hours} and preparation"
+    )
+
+
+def _say_failure(console: rich.console.Console, name: str, why: str) -> None:
+    text = rich.markup.escape(f"{name}: {' '.join(why.split())[:500]}")
+    console.print(f"[red]failed:[/red] {text}", soft_wrap=True, highlight=False)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status: 1 if a run failed."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    options = tyro.cli(
+        Options, args=argv, prog="python -m optical_jax.study", description=__doc__
+    )
+    line = shlex.join(["python", "-m", "optical_jax.study", *argv])
+    console = rich.console.Console(width=None if sys.stdout.isatty() else 120)
+    errors = rich.console.Console(stderr=True)
+    try:
+        command.cache_compilations(options.cache)
+        study = config_lib.load_preset(options.config, getter="get_study", kind=Study)
+        report = run(study, options, line=line, console=console)
+    except (ValueError, OSError) as error:
+        errors.print(f"[red]error:[/red] {rich.markup.escape(str(error))}")
+        return 1
+    for path in report.written:
+        console.print(f"written: {path}", soft_wrap=True)
+    return 1 if report.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+import json
+from pathlib import Path
+from unittest import mock
+
+import jax
+import pytest
+import rich.console
+
+from optical_jax import study, train
+from optical_jax.studies import runner
+from optical_jax.studies.grid import Axis, Base, Grid, Study
+from optical_jax.training import sharding
+from tests.retrieval import world
+from tests.training import tiny_run
+
+# No setting changes the compiled program.
+METHODS = Axis(settings={"all": {}, "few": {"data.pairs": 40}})
+BROKEN = Axis(settings={"broken": {"student.path": "/no/such/folder"}})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_device():
+    """Train on one of the eight devices: the program compiles in a fraction of the time."""
+    mesh = jax.make_mesh(
+        (1, 1, 1),
+        ("data", "fsdp", "tensor"),
+        axis_types=(jax.sharding.AxisType.Auto,) * 3,
+        devices=jax.devices()[:1],
+    )
+    with mock.patch.object(sharding, "make_mesh", lambda _: mesh):
+        yield
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    path = tmp_path_factory.mktemp("study")
+    tiny_run.write_inputs(path)
+    world.write(path / "collections" / "toy")
+    return path
+
+
+def _study(root, *, axes=(METHODS,), seeds=(0, 1)):
+    config = tiny_run.config(root, root / "unused", eval_every=6, save_every=6)
+    base = Base(
+        name="xx",
+        config=config,
+        collection="toy",
+        queries=("xx-test",),
+        topline_queries=("en-test",),
+    )
+    grids = tuple(Grid(bases=(base,), axes=(axis,), seeds=seeds) for axis in axes)
+    return Study(name="tiny", grids=grids, reference="all", measures=("R@1", "RR@10"))
+
+
+def _options(root, **fields):
+    return study.Options(
+        **{
+            "config": Path("unused"),
+            "collections": root / "collections",
+            "workdir": root / "runs",
+            "cache": root / "cache",
+            "samples": 100,
+            "probe": 2,
+            **fields,
+        }
+    )
+
+
+def _run(root, made, **fields):
+    console = rich.console.Console(record=True, width=200, quiet=False)
+    with open("/dev/null", "w") as nowhere:
+        console.file = nowhere
+        report = study.run(made, _options(root, **fields), console=console)
+    return report, console.export_text()
+
+
+@pytest.fixture(scope="module")
+def planned(root):
+    """The printed plan of a dry run, which trains the first run's first steps."""
+    report, told = _run(root, _study(root), dry_run=True)
+    assert report.written == []
+    return told
+
+
+@pytest.fixture(scope="module")
+def finished(root, planned):
+    """All runs, with one that fails between them."""
+    return _run(root, _study(root, axes=(METHODS, BROKEN), seeds=(0, 1)))
+
+
+def test_a_dry_run_prints_runs_steps_and_hours_and_trains_a_probe_alone(root, planned):
+    assert "timing 2 steps of xx/all/0" in planned
+    assert "4 runs, 0 done; 4 to go" in planned
+    (line,) = [x for x in planned.splitlines() if x.startswith(" xx/all/0")]
+    assert line.split()[:3] == ["xx/all/0", "started", "4"]
+    assert float(line.split()[3]) > 0
+    assert "22 steps, about 0.0 hours" in planned
+
+
+def test_the_probed_run_went_on_and_a_failing_one_stopped_no_other(root, finished):
+    report, told = finished
+    assert list(report.failures) == ["xx/broken/0", "xx/broken/1"]
+    assert "failed: xx/broken/0: " in told
+    runs = root / "runs" / "xx"
+    lines = (runs / "all" / "seed-0" / "metrics.jsonl").read_text().splitlines()
+    assert [r["step"] for r in map(json.loads, lines) if "loss" in r] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
+    failure = (runs / "broken" / "seed-0" / "failure.txt").read_text()
+    assert "/no/such/folder" in failure
+
+
+def test_the_record_has_methods_by_seed_and_baselines_once(root, finished):
+    report, _ = finished
+    record = json.loads(report.written[0].read_text())
+    assert record["name"] == "tiny"
+    assert record["missing"] == 2
+    counted = [(row["method"], row["seed"]) for row in record["rows"]]
+    for method in ("bm25", "ibm1+bm25", "zero-shot", "topline", "bm25-topline"):
+        assert counted.count((method, 0)) == 1
+    for method in ("all", "few", "fusion"):
+        assert [s for m, s in counted if m == method] == [0, 1]
+    assert "xx-test" in record["significance"]
+    assert set(record["runs"]) == {
+        f"xx/{m}/{s}" for m in ("all", "few") for s in (0, 1)
+    }
+    told = record["runs"]["xx/few/1"]
+    assert told["train_seconds"] > 0
+    assert str(root) not in json.dumps(record)
+    page = report.written[1].read_text()
+    assert "| method | xx-test |" in page
+    assert report.written[2].suffix == ".png"
+
+
+def test_what_is_finished_is_not_run_again(root, finished, monkeypatch):
+    monkeypatch.setattr(train, "run", lambda config: pytest.fail(config.name))
+    monkeypatch.setattr(
+        runner, "measure_baselines", lambda *_: pytest.fail("baselines")
+    )
+    report, told = _run(root, _study(root))
+    assert report.failures == {}
+    assert "4 runs, 4 done; 0 to go: 0 steps" in told
+    assert json.loads(report.written[0].read_text())["missing"] == 0
+
+
+def test_only_some_runs(root, finished):
+    _, told = _run(root, _study(root), only=("xx/few/*",), dry_run=True)
+    assert "2 runs, 2 done" in told
+    with pytest.raises(ValueError, match=r"only must match a run, like 'xx/all/0'"):
+        _run(root, _study(root), only=("yy/*",))
+
+
+def test_bad_input_stops_before_any_run(root, monkeypatch):
+    monkeypatch.setattr(train, "run", lambda config: pytest.fail(config.name))
+    with pytest.raises(ValueError, match=r"'seeed' is no field .* 'seed'\?"):
+        _run(root, _study(root), set=("seeed=1",))
+    with pytest.raises(FileNotFoundError, match=r"nowhere"):
+        _run(root, _study(root), collections=root / "nowhere")
+
+
+def test_another_config_in_a_folder_is_refused(root, finished):
+    with pytest.raises(ValueError, match=r"another config \(steps: 6 -> 7\)"):
+        _run(root, _study(root), set=("steps=7",))
+
+
+def test_the_command_says_what_is_wrong(root, capsys, tmp_path):
+    preset = tmp_path / "preset.py"
+    preset.write_text("get_config = dict\n")
+    assert study.main(["--config", str(preset), "--cache", str(root / "cache")]) == 1
+    assert "must define get_study() -> Study" in capsys.readouterr().err
