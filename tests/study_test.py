@@ -27,7 +27,7 @@ def _one_device():
         axis_types=(jax.sharding.AxisType.Auto,) * 3,
         devices=jax.devices()[:1],
     )
-    with mock.patch.object(sharding, "make_mesh", lambda _: mesh):
+    with mock.patch.object(sharding, "make_mesh", return_value=mesh):
         yield
 
 

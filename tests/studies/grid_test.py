@@ -1,8 +1,9 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 
-from optical_jax.config import Config
+from optical_jax.config import Config, load_preset
 from optical_jax.studies import grid
 from optical_jax.studies.grid import Axis, Base, Grid, Study
 
@@ -95,3 +96,15 @@ def test_what_is_wrong_is_named():
         _study(Grid(bases=(KIN,), axes=(Axis(settings={"t": {"steps": 0}}),)))
     with pytest.raises(ValueError, match=r"name of a study names its files"):
         Study(name="a b", grids=(Grid(bases=(KIN,)),), reference="student")
+
+
+@pytest.mark.parametrize("name", ["objectives", "ablations"])
+def test_the_studies_of_this_project_are_valid(name, tmp_path):
+    path = Path(__file__).parents[2] / "configs" / "studies" / f"{name}.py"
+    study = load_preset(path, getter="get_study", kind=Study)
+    assert study.name == name
+    runs = grid.runs(study, tmp_path)
+    assert len({run.folder for run in runs.values()}) == len(
+        {run.name for run in runs.values()}
+    )
+    assert all(run.base.topline_queries for run in runs.values())

@@ -1,0 +1,55 @@
+"""What the transport objective owes to each of its settings, and to the size of the bitext.
+
+    python -m optical_jax.study --config configs/studies/ablations.py \
+        --collections COLLECTIONS --set data.root=RAW teacher.path=TEACHER
+
+Kinyarwanda and Marathi; the bitext's size in Swahili. What equals the default runs once.
+"""
+
+from configs.studies.objectives import KIN, MAR, SWA
+from optical_jax.studies.grid import Axis, Grid, Study, numeric
+
+_TRANSPORT = "objective.transport"
+_VOCABULARY = "student.vocabulary"
+
+SETTINGS = Axis(
+    settings={
+        "default": {},
+        "masses: idf": {f"{_TRANSPORT}.marginals": "idf"},
+        "masses: norm": {f"{_TRANSPORT}.marginals": "norm"},
+        "masses: attention": {f"{_TRANSPORT}.marginals": "attention"},
+        "masses: [MASK] slots": {
+            f"{_TRANSPORT}.marginals": "slots",
+            "teacher.head.expansion": True,
+            "teacher.head.query_length": 32,
+        },
+        "unbalanced student": {f"{_TRANSPORT}.tau_a": 0.9},
+        "unbalanced teacher": {f"{_TRANSPORT}.tau_b": 0.9},
+        "ipot": {f"{_TRANSPORT}.solver": "ipot"},
+        "annealed": {f"{_TRANSPORT}.anneal_from": 0.5},
+        "with sentence term": {f"{_TRANSPORT}.sentence_weight": 0.5},
+        "with source term": {f"{_TRANSPORT}.source_weight": 0.5},
+        "vocabulary: by spelling": {f"{_VOCABULARY}.initialization": "spelling"},
+        "vocabulary: random": {f"{_VOCABULARY}.initialization": "random"},
+        "vocabulary: replaced": {f"{_VOCABULARY}.mode": "replace"},
+        "vocabulary: kept": {f"{_VOCABULARY}.mode": "keep"},
+    }
+)
+
+
+def get_study() -> Study:
+    """Return the ablations."""
+    epsilon = numeric(
+        "epsilon", f"{_TRANSPORT}.epsilon", 0.01, 0.02, 0.05, 0.1, 0.2, 0.5
+    )
+    pairs = numeric("pairs", "data.pairs", 1000, 2000, 5000, 10_000, 20_000, fit=True)
+    return Study(
+        name="ablations",
+        grids=(
+            Grid(bases=(KIN, MAR), axes=(SETTINGS,)),
+            Grid(bases=(KIN, MAR), axes=(epsilon,)),
+            Grid(bases=(SWA,), axes=(pairs,)),
+            Grid(bases=(SWA,), axes=(Axis(settings={"default": {}}),)),
+        ),
+        reference="default",
+    )

@@ -1,0 +1,89 @@
+"""Every objective that needs bitext alone, beside the baselines of the same bitext.
+
+    python -m optical_jax.study --config configs/studies/objectives.py \
+        --collections COLLECTIONS --set data.root=RAW teacher.path=TEACHER
+
+Same student, bitext and steps for all. In this order: transport in every language, one
+seed; every objective in three languages, three seeds; every objective in the others.
+RAW and COLLECTIONS: see configs/public_bitext.py. --dry_run prints what it costs.
+"""
+
+from configs import (
+    afriqa_ha,
+    afriqa_ig,
+    afriqa_rw,
+    afriqa_sw,
+    afriqa_yo,
+    headlines_fil,
+    headlines_so,
+    xquad_de,
+    xquad_hi,
+    xquad_mr,
+)
+from optical_jax.config import Config
+from optical_jax.studies.grid import Axis, Base, Grid, Study
+
+OBJECTIVES = (
+    "transport",
+    "greedy",
+    "max-align",
+    "position",
+    "word-links",
+    "sentence-mse",
+    "sentence-cosine",
+)
+
+
+def afriqa(config: Config, code: str, *, tune: bool) -> Base:
+    """Return questions of AfriQA over English passages without their titles."""
+    return Base(
+        name=code,
+        config=config,
+        collection="afriqa",
+        queries=(f"{code}-test",),
+        topline_queries=(f"{code}-en-test",),
+        tune_queries=(f"{code}-dev",) if tune else (),
+        titles=False,
+    )
+
+
+def parallel(config: Config, code: str, collection: str) -> Base:
+    """Return a collection whose query sets are parallel, English among them."""
+    return Base(
+        name=code,
+        config=config,
+        collection=collection,
+        queries=(code,),
+        topline_queries=("en",),
+        titles=False,
+    )
+
+
+SWA = afriqa(afriqa_sw.get_config(), "swa", tune=False)
+HAU = afriqa(afriqa_ha.get_config(), "hau", tune=True)
+IBO = afriqa(afriqa_ig.get_config(), "ibo", tune=True)
+YOR = afriqa(afriqa_yo.get_config(), "yor", tune=False)
+KIN = afriqa(afriqa_rw.get_config(), "kin", tune=True)
+MAR = parallel(xquad_mr.get_config(), "mr", "xquad")
+HIN = parallel(xquad_hi.get_config(), "hi", "xquad")
+DEU = parallel(xquad_de.get_config(), "de", "xquad")
+SOM = parallel(headlines_so.get_config(), "som", "ntrex-headlines")
+FIL = parallel(headlines_fil.get_config(), "fil", "ntrex-headlines")
+
+
+def get_study() -> Study:
+    """Return the comparison behind results/objectives.json."""
+    transport = Axis(settings={"transport": {"objective.mix": "transport"}})
+    every = Axis(settings={name: {"objective.mix": name} for name in OBJECTIVES})
+    first = (SWA, HAU, IBO, YOR, KIN, MAR, HIN, DEU)
+    return Study(
+        name="objectives",
+        grids=(
+            Grid(bases=first, axes=(transport,)),
+            Grid(bases=(SOM, FIL), axes=(transport,)),
+            Grid(bases=(KIN, IBO, MAR), axes=(every,), seeds=(0, 1, 2)),
+            Grid(bases=first, axes=(every,)),
+        ),
+        reference="transport",
+        measures=("R@10", "RR@10"),
+    )
