@@ -65,7 +65,7 @@ class Axis:
         return found if known else None
 
 
-def numeric(name: str, path: str, *values: float, fit: bool = False) -> Axis:
+def numeric(name: str, path: str, *values: float | int, fit: bool = False) -> Axis:
     """Return the axis of one field's numbers."""
     return Axis(name=name, settings={f"{v:g}": {path: v} for v in values}, fit=fit)
 
