@@ -16,6 +16,7 @@ def get_config() -> Config:
     """Return the run."""
     return pb.config(
         "afriqa_ha",
+        "afriqa",
         (
             *pb.lafand("hau", ("train", "dev", "test")),
             *pb.tico19("ha"),
@@ -24,4 +25,5 @@ def get_config() -> Config:
             *pb.questions("hau"),
         ),
         exclude_but=("hau-train",),
+        steps=900,
     )

@@ -16,6 +16,7 @@ def get_config() -> Config:
     """Return the run."""
     return pb.config(
         "afriqa_ig",
+        "afriqa",
         (
             *pb.lafand("ibo", ("train", "dev", "test")),
             *pb.flores("ibo_Latn"),
@@ -23,4 +24,5 @@ def get_config() -> Config:
             *pb.questions("ibo"),
         ),
         exclude_but=("ibo-train",),
+        steps=900,
     )

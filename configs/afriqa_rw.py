@@ -16,6 +16,7 @@ def get_config() -> Config:
     """Return the run."""
     return pb.config(
         "afriqa_rw",
+        "afriqa",
         (
             *pb.lafand("kin", ("dev", "test")),
             *pb.tico19("rw"),

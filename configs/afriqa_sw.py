@@ -16,6 +16,7 @@ def get_config() -> Config:
     """Return the run."""
     return pb.config(
         "afriqa_sw",
+        "afriqa",
         (
             *pb.lafand("swa", ("train", "dev", "test")),
             *pb.bible("SWA/Swahili NT/SF_2009-01-20_SWA_SWA_(SWAHILI NT).zip"),
@@ -25,5 +26,5 @@ def get_config() -> Config:
             *pb.tatoeba("swh"),
             *pb.questions("swa"),
         ),
-        exclude_but=(),
+        steps=400,
     )

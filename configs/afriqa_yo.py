@@ -17,6 +17,7 @@ def get_config() -> Config:
     """Return the run."""
     return pb.config(
         "afriqa_yo",
+        "afriqa",
         (
             *(
                 BitextSource(
@@ -34,4 +35,5 @@ def get_config() -> Config:
             *pb.questions("yor"),
         ),
         exclude_but=("yor-train",),
+        steps=400,
     )

@@ -17,6 +17,7 @@ def get_config() -> Config:
     """Return the run."""
     return pb.config(
         "headlines_fil",
+        "ntrex-headlines",
         (
             pb.moses("alt", "alt-fil-en/English.txt", "alt-fil-en/Tagalog.txt"),
             BitextSource(
@@ -29,5 +30,5 @@ def get_config() -> Config:
             *pb.flores("tgl_Latn"),
             *pb.words("tl"),
         ),
-        exclude_but=(),
+        steps=200,
     )

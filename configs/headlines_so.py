@@ -16,10 +16,11 @@ def get_config() -> Config:
     """Return the run."""
     return pb.config(
         "headlines_so",
+        "ntrex-headlines",
         (
             *pb.tico19("so", "en_so.tsv.tmx-2020-4-29_3-9.zip"),
             pb.moses("hornmt", "hornmt/data/eng.txt", "hornmt/data/som.txt"),
             *pb.flores("som_Latn"),
         ),
-        exclude_but=(),
+        steps=200,
     )

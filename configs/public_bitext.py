@@ -104,13 +104,26 @@ def questions(code: str, *, weight: float = 3.0) -> tuple[BitextSource, ...]:
 
 
 def config(
-    name: str, sources: tuple[BitextSource, ...], *, exclude_but: tuple[str, ...] = ()
+    name: str,
+    collection: str,
+    sources: tuple[BitextSource, ...],
+    *,
+    exclude_but: tuple[str, ...] = (),
+    steps: int = 600,
 ) -> Config:
-    """Return the run that every language of the comparison shares."""
+    """Return the run that every language of the comparison shares.
+
+    Args:
+        name: of the run.
+        collection: folder in work/collections whose texts are kept out of the bitext.
+        sources: the bitext.
+        exclude_but: query sets of the collection that may be in it: training splits.
+        steps: of training.
+    """
     return Config(
         name=name,
         workdir=f"work/{name}",
-        steps=900,
+        steps=steps,
         teacher=TeacherConfig(
             path="sentence-transformers/all-MiniLM-L6-v2",
             head=HeadConfig(query_length=64, document_length=256),
@@ -121,6 +134,7 @@ def config(
         ),
         data=DataConfig(
             sources=sources,
+            exclude=(f"work/collections/{collection}",),
             exclude_but=exclude_but,
             # Questions are short; long sentences cost most of the time.
             cleaning=CleaningConfig(max_characters=160),

@@ -16,6 +16,7 @@ def get_config() -> Config:
     """Return the run."""
     return pb.config(
         "xquad_de",
+        "xquad",
         (
             *pb.bible(
                 "GER/Lutherbibel/Luther 1912/SF_2009-01-20_GER_LUTH1912_(LUTHER 1912).zip"
@@ -25,5 +26,5 @@ def get_config() -> Config:
             *pb.tatoeba("deu"),
             *pb.words("de"),
         ),
-        exclude_but=(),
+        steps=400,
     )

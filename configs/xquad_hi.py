@@ -16,6 +16,7 @@ def get_config() -> Config:
     """Return the run."""
     return pb.config(
         "xquad_hi",
+        "xquad",
         (
             *pb.bible(
                 "HIN/Hindi Indian Revised Version Bible/"
@@ -27,5 +28,5 @@ def get_config() -> Config:
             *pb.tatoeba("hin"),
             *pb.words("hi"),
         ),
-        exclude_but=(),
+        steps=400,
     )

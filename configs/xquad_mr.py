@@ -17,6 +17,7 @@ def get_config() -> Config:
     """Return the run."""
     return pb.config(
         "xquad_mr",
+        "xquad",
         (
             BitextSource(
                 name="tatoeba-mar", format="tsv", source="tatoeba-mar/mar.txt"
@@ -30,5 +31,5 @@ def get_config() -> Config:
             *pb.ntrex("mar"),
             *pb.tatoeba("mar"),
         ),
-        exclude_but=(),
+        steps=400,
     )
