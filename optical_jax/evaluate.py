@@ -38,6 +38,7 @@ from optical_jax.retrieval import (
     tasks,
     trec,
 )
+from optical_jax.retrieval import parallel as parallel_lib
 from optical_jax.retrieval.bm25 import Bm25Config
 from optical_jax.retrieval.evaluate_options import Options
 from optical_jax.retrieval.searcher import Stages
@@ -64,6 +65,7 @@ def run(
     fuse: Sequence[str] = (),
     weights: Sequence[float] = (),
     baseline: str | None = None,
+    parallel: Sequence[str] = (),
     samples: int = 100_000,
     seed: int = 0,
     unjudged: tasks.Unjudged = "error",
@@ -91,6 +93,7 @@ def run(
         fuse: names of methods; none: student and ibm1+bm25, where they are.
         weights: of these; none: chosen on tune_queries, else equal.
         baseline: see `comparison.measure`.
+        parallel: groups of query sets whose language bias is measured, "en,mr,hi" each.
         samples: sign assignments of the permutation tests.
         seed: recorded with every row.
         unjudged: whether queries without a relevant document are an error or left out.
@@ -109,6 +112,7 @@ def run(
         translations=translations,
         unjudged=unjudged,
     )
+    groups = parallel_lib.groups(parallel, asked)
     found = []
     if document_encoder is not None or pairs or translations or not runs:
         searched = searcher.Searcher(
@@ -130,7 +134,7 @@ def run(
             topline=bool(topline_queries),
         )
     found += methods.of_runs(runs or {}, unjudged=unjudged)
-    return comparison.measure(
+    evaluation = comparison.measure(
         methods.with_fusion(found, fuse, tasks=asked, weights=weights, depth=depth),
         asked,
         collection=collection.name,
@@ -138,6 +142,8 @@ def run(
         samples=samples,
         seed=seed,
     )
+    bias = parallel_lib.measure(evaluation.rows, groups, asked)
+    return dataclasses.replace(evaluation, bias=bias)
 
 
 def compare_runs(
@@ -190,6 +196,7 @@ def _measure(options: Options, console: rich.console.Console) -> record.Evaluati
             batch_size=options.batch_size,
             bm25=options.bm25,
             ibm1=options.ibm1,
+            parallel=options.parallel,
             progress=told,
             **options.of_comparison(),
         )
@@ -199,6 +206,8 @@ def _evaluate(options: Options, line: str, console: rich.console.Console) -> Non
     evaluation = _measure(options, console)
     for query_set in evaluation.significance:
         console.print(record.table(evaluation, query_set))
+    for group, by_method in evaluation.bias.items():
+        console.print(parallel_lib.table(group, by_method))
     if options.results is not None:
         path = _write(options.results, evaluation, options, line)
         console.print(

@@ -49,15 +49,20 @@ def test_the_command_writes_what_it_measured(folders, tmp_path, capsys):
             folders,
             *("--queries", "xx-test", "--topline_queries", "en-test"),
             *("--output", str(tmp_path), "--name", "result", "--seed", "7"),
+            *("--parallel", "en-test,xx-test"),
         )
     )
     assert status == 0
     shown = capsys.readouterr().out
+    assert "language bias between en-test, xx-test, 3 queries each" in shown
     assert "tiny, xx-test, 3 queries" in shown
     assert "Holm" in shown
     read = json.loads((tmp_path / "result.json").read_text())
     assert read["command"].startswith("python -m optical_jax.evaluate --collection")
     assert read["config"]["queries"] == ["xx-test"]
+    student = read["bias"]["en-test, xx-test"]["student"]
+    assert 0 <= student["consistency"][0]["softmax"] <= 1
+    assert student["max_rank_distance"] >= 0
     methods = {row["method"]: row for row in read["rows"]}
     assert list(methods) == ["bm25", "zero-shot", "student", "bm25-topline", "topline"]
     assert methods["student"]["queries"] == "xx-test"

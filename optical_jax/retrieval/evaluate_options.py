@@ -32,6 +32,9 @@ class Options(EncoderOptions):
     topline_queries: tuple[str, ...] = ()
     # For each query set, a development set on which the weights of a fusion are chosen.
     tune_queries: tuple[str, ...] = ()
+    # Query sets that ask the same in several languages, divided by commas ("en,mr,hi"; one
+    # may be a topline): how much the answers of each method differ between them.
+    parallel: tuple[str, ...] = ()
     # What to do with queries that have no relevant document.
     unjudged: tasks.Unjudged = "error"
     # Bitext of the row ibm1+bm25: a prepared folder, or a config file and its overrides in
@@ -85,6 +88,10 @@ class Options(EncoderOptions):
             raise ValueError(
                 "collection must name a folder, got none; without one, runs are measured "
                 "by the judgments file that qrels names"
+            )
+        if self.parallel and self.collection is None:
+            raise ValueError(
+                "parallel names query sets of a collection, got no collection; name it"
             )
         if self.qrels is not None and self.collection is not None:
             raise ValueError(

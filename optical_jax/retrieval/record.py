@@ -2,7 +2,8 @@
 
 The record's schema is that of every file in results/: {name, command, config, commit,
 date, machine, seconds, rows: [{collection, queries, method, seed, measures}],
-significance}, and where methods have some, {details: {query set: {method: ...}}}.
+significance}; where methods have some, {details: {query set: {method: ...}}}; and of
+parallel query sets, {bias: {group: {method: ...}}}.
 """
 
 import csv
@@ -24,6 +25,7 @@ import rich.table
 
 from optical_jax.data import textfile
 from optical_jax.retrieval import measures, significance, trec
+from optical_jax.retrieval.bias import Bias
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,8 @@ class Evaluation:
     # By query set, on every measure.
     significance: dict[str, significance.Comparisons]
     seconds: float
+    # By group of parallel query sets and method.
+    bias: dict[str, dict[str, Bias]] = dataclasses.field(default_factory=dict)
 
     def of(self, query_set: str) -> list[Row]:
         """Return the rows of a query set."""
@@ -89,10 +93,18 @@ def as_json(
             for row in evaluation.rows
         ],
         **({"details": details} if details else {}),
+        **({"bias": _as_dicts(evaluation.bias)} if evaluation.bias else {}),
         "significance": {
             query_set: dataclasses.asdict(comparisons)
             for query_set, comparisons in evaluation.significance.items()
         },
+    }
+
+
+def _as_dicts(found: dict[str, dict[str, Bias]]) -> dict[str, dict[str, Any]]:
+    return {
+        group: {method: dataclasses.asdict(bias) for method, bias in by_method.items()}
+        for group, by_method in found.items()
     }
 
 
