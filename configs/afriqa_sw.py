@@ -27,4 +27,5 @@ def get_config() -> Config:
             *pb.questions("swa"),
         ),
         steps=400,
+        cache_teacher=False,
     )

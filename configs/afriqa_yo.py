@@ -36,4 +36,5 @@ def get_config() -> Config:
         ),
         exclude_but=("yor-train",),
         steps=400,
+        cache_teacher=False,
     )

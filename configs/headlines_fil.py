@@ -31,4 +31,5 @@ def get_config() -> Config:
             *pb.words("tl"),
         ),
         steps=200,
+        cache_teacher=False,
     )

@@ -110,6 +110,7 @@ def config(
     *,
     exclude_but: tuple[str, ...] = (),
     steps: int = 600,
+    cache_teacher: bool = True,
 ) -> Config:
     """Return the run that every language of the comparison shares.
 
@@ -119,6 +120,7 @@ def config(
         sources: the bitext.
         exclude_but: query sets of the collection that may be in it: training splits.
         steps: of training.
+        cache_teacher: whether to; in less than an epoch it saves nothing.
     """
     return Config(
         name=name,
@@ -139,6 +141,7 @@ def config(
             # Questions are short; long sentences cost most of the time.
             cleaning=CleaningConfig(max_characters=160),
             batch_size=32,
+            cache_teacher=cache_teacher,
             buckets=(16, 24, 32, 48, 64),
         ),
         objective=ObjectiveConfig(transport=TransportConfig(epsilon=0.05)),

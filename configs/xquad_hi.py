@@ -29,4 +29,5 @@ def get_config() -> Config:
             *pb.words("hi"),
         ),
         steps=400,
+        cache_teacher=False,
     )

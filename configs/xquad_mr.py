@@ -32,4 +32,5 @@ def get_config() -> Config:
             *pb.tatoeba("mar"),
         ),
         steps=400,
+        cache_teacher=False,
     )
