@@ -22,6 +22,7 @@ import tyro
 
 from optical_jax.data.clean import CleaningConfig
 from optical_jax.data.sources import BitextSource
+from optical_jax.data.synthetic import SyntheticSource
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.vocabulary import VocabularyConfig
 from optical_jax.objectives.mixture import ObjectiveConfig
@@ -72,6 +73,8 @@ class DataConfig:
     split_seed: int = 0
     # Pairs to train on, at most, drawn from all sources; 0: all.
     pairs: int = 0
+    # Pairs made of the bitext, of dictionaries and of texts of the teacher's language.
+    synthetic: tuple[SyntheticSource, ...] = ()
     # Share of targets that lose their accents or tone marks, as in typed questions.
     unmarked: float = 0.3
     # JSON lines {query, positive, negatives}, for contrastive training.

@@ -1,10 +1,14 @@
 """Prepare data once, and show what cleaning dropped.
 
     python -m optical_jax.prepare bitext --config configs/X.py [--field value ...]
+    python -m optical_jax.prepare synthetic --config configs/X.py [--field value ...]
+    python -m optical_jax.prepare lexicon --config configs/X.py [--field value ...]
     python -m optical_jax.prepare collection FOLDER --data_dir DIR
 
 The first reads, cleans and keeps the bitext that a config names (training does the same
-when it has not been done). The second keeps a BEIR, MS MARCO or TREC folder as tfds data
+when it has not been done). The second makes the pairs of `data.synthetic` and shows some of
+each source, to be judged before training on them. The third writes the dictionary that the
+bitext teaches, a text file. The last keeps a BEIR, MS MARCO or TREC folder as tfds data
 sets, which `optical_jax.evaluate` reads like the folder itself.
 """
 
@@ -15,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import rich.box
 import rich.console
 import rich.markup
@@ -22,9 +27,17 @@ import rich.table
 import tyro
 
 from optical_jax import config
-from optical_jax.data import bitext, collection
+from optical_jax.data import (
+    bitext,
+    bitext_lexicon,
+    collection,
+    dictionaries,
+    synthetic,
+)
 
 _PROG = "python -m optical_jax.prepare bitext"
+# Made pairs that are shown of each source.
+_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,24 @@ def prepare_bitext(settings: config.Config) -> bitext.Bitext:
         excluded_texts=collection.excluded_texts(data.exclude, but=data.exclude_but),
     )
     return dataclasses.replace(prepared, limit=data.pairs)
+
+
+def prepare_synthetic(
+    settings: config.Config, prepared: bitext.Bitext
+) -> bitext.Bitext | None:
+    """Return the pairs that a config makes, if any; made unless they are there."""
+    data = settings.data
+    if not data.synthetic:
+        return None
+    return synthetic.prepare(
+        data.synthetic,
+        prepared,
+        root=Path(data.root).expanduser(),
+        data_dir=Path(data.cache_dir).expanduser(),
+        cleaning=data.cleaning,
+        excluded_texts=collection.excluded_texts(data.exclude, but=data.exclude_but),
+        seed=data.split_seed,
+    )
 
 
 def open_bitext(named: str) -> bitext.Bitext:
@@ -88,6 +119,36 @@ def _bitext(argv: Sequence[str], console: rich.console.Console) -> None:
     console.print(f"prepared in {prepared.directory}", soft_wrap=True)
 
 
+def _synthetic(argv: Sequence[str], console: rich.console.Console) -> None:
+    settings = config.parse(argv, prog="python -m optical_jax.prepare synthetic")
+    made = prepare_synthetic(settings, prepare_bitext(settings))
+    if made is None:
+        raise ValueError("the config makes no pairs: data.synthetic is empty")
+    console.print(table(made.report))
+    pairs = made.split("train")
+    for origin, indices in made.origins("train").items():
+        shown = rich.table.Table(
+            "source",
+            "target",
+            box=rich.box.SIMPLE_HEAD,
+            title=origin,
+            title_justify="left",
+        )
+        for i in indices[np.linspace(0, len(indices) - 1, _SHOWN).astype(int)]:
+            row = pairs[int(i)]
+            shown.add_row(*map(rich.markup.escape, (row["source"], row["target"])))
+        console.print(shown)
+    console.print(f"prepared in {made.directory}", soft_wrap=True)
+
+
+def _lexicon(argv: Sequence[str], console: rich.console.Console) -> None:
+    settings = config.parse(argv, prog="python -m optical_jax.prepare lexicon")
+    data_dir = Path(settings.data.cache_dir).expanduser()
+    lexicon = bitext_lexicon.BitextLexicon(prepare_bitext(settings), data_dir=data_dir)
+    path = lexicon.path(dictionaries.DictionarySource(format="bitext"))
+    console.print(f"lexicon in {path}", soft_wrap=True)
+
+
 def _collection(argv: Sequence[str], console: rich.console.Console) -> None:
     arguments = tyro.cli(
         CollectionArguments,
@@ -108,7 +169,12 @@ def _collection(argv: Sequence[str], console: rich.console.Console) -> None:
     )
 
 
-_COMMANDS = {"bitext": _bitext, "collection": _collection}
+_COMMANDS = {
+    "bitext": _bitext,
+    "synthetic": _synthetic,
+    "lexicon": _lexicon,
+    "collection": _collection,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -52,6 +52,37 @@ def test_bitext_shows_what_was_dropped(
     assert f"prepared in {directory}" in shown
 
 
+def test_synthetic_pairs_are_counted_and_shown(
+    folder: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (folder / "sw.txt").write_text("this hii\nnumber namba\n")
+    made = """
+    return config.Config(data=config.DataConfig(root={root!r}, sources=(source,), synthetic=(
+        SyntheticSource(name="glossed", kind="code-switch", dictionaries=(
+            DictionarySource(format="muse", path="sw.txt"),)),)))
+from optical_jax.data.dictionaries import DictionarySource
+from optical_jax.data.synthetic import SyntheticSource
+"""
+    preset = PRESET.partition("    return")[0] + made
+    (folder / "made.py").write_text(preset.format(root=str(folder)))
+    arguments = ["--config", str(folder / "made.py"), "--data.cache_dir"]
+    assert prepare.main(["synthetic", *arguments, str(folder / "cache")]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "This is sentence number 0 Hii is sentence namba 0" in shown
+    assert f"prepared in {next((folder / 'cache').glob('synthetic-*'))}" in shown
+    arguments[1] = str(folder / "preset.py")
+    assert prepare.main(["synthetic", *arguments, str(folder / "cache")]) == 1
+    assert "data.synthetic is empty" in capsys.readouterr().err
+
+
+def test_a_lexicon_is_written(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = ["--config", str(folder / "preset.py"), "--data.cache_dir"]
+    assert prepare.main(["lexicon", *arguments, str(folder / "cache")]) == 0
+    path = next((folder / "cache").glob("lexicon-*.tsv"))
+    assert capsys.readouterr().out == f"lexicon in {path}\n"
+    assert "sentence\tsentensi\t" in path.read_text()
+
+
 def test_collection_is_prepared(folder: Path, capsys: pytest.CaptureFixture) -> None:
     arguments = [str(folder / "tiny"), "--data_dir", str(folder / "cache")]
     assert prepare.main(["collection", *arguments]) == 0

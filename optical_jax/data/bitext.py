@@ -114,12 +114,36 @@ def prepare(
         "seed": seed,
     }
     files = [file for source in bitext_sources for file in source.files(root=root)]
-    directory = data_dir / f"bitext-{_digest(settings, files, excluded_texts)}"
+    directory = data_dir / f"bitext-{digest(settings, files, excluded_texts)}"
     if not directory.is_dir():
-        read = {s.name: sources.read(s, root=root) for s in bitext_sources}
-        table = _table(read, cleaning, excluded_texts, validation_fraction, seed)
-        records.write(directory, {_TABLE: table})
+        write(
+            directory,
+            {s.name: sources.read(s, root=root) for s in bitext_sources},
+            cleaning=cleaning,
+            excluded_texts=excluded_texts,
+            validation_fraction=validation_fraction,
+            seed=seed,
+        )
     return Bitext(directory)
+
+
+def write(
+    directory: Path,
+    read: dict[str, list[sources.Pair]],
+    *,
+    cleaning: clean.CleaningConfig,
+    excluded_texts: Collection[str],
+    validation_fraction: float = 0.0,
+    seed: int = 0,
+) -> None:
+    """Clean the pairs of some sources, hold a part out, and write what `Bitext` reads.
+
+    Raises:
+        ValueError: No pair is left.
+        OSError: The disk is full; nothing is left behind.
+    """
+    table = _table(read, cleaning, excluded_texts, validation_fraction, seed)
+    records.write(directory, {_TABLE: table})
 
 
 def _check(
@@ -143,16 +167,17 @@ def _without_weight(source: sources.BitextSource) -> dict[str, Any]:
     return {k: v for k, v in dataclasses.asdict(source).items() if k != "weight"}
 
 
-def _digest(
+def digest(
     settings: dict[str, Any], files: Sequence[Path], excluded_texts: Collection[str]
 ) -> str:
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    """Return a name for what is made of settings that JSON can hold, files and texts."""
+    found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for file in files:
         with textfile.open_binary(file) as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
+            found.update(hashlib.file_digest(opened, "sha256").digest())
     for text in sorted(set(excluded_texts)):
-        digest.update(hashlib.sha256(text.encode()).digest())
-    return digest.hexdigest()[:16]
+        found.update(hashlib.sha256(text.encode()).digest())
+    return found.hexdigest()[:16]
 
 
 def _table(

@@ -7,7 +7,6 @@ not replaced stays as it is, to the character.
 """
 
 import functools
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -81,7 +80,7 @@ class CodeSwitcher:
         pieces: list[str] = []
         done = at = 0
         while at < len(spans):
-            words = self._together(text, spans[at:])
+            words = self._together(text, spans[at : at + self._longest])
             found = self._find(words, rng, question=asking[at], name=names[at])
             if found is None:
                 at += 1
@@ -93,7 +92,8 @@ class CodeSwitcher:
                 pieces += _spaced(text[done:begin], translation)
                 done = end
             # The pairs of scripts without spaces overlap.
-            at += sum(span.begin < end for span in spans[at:])
+            while at < len(spans) and spans[at].begin < end:
+                at += 1
         switched = "".join([*pieces, text[done:]])
         return switched.lstrip() if done else switched
 
@@ -102,14 +102,15 @@ class CodeSwitcher:
         return max((d.longest for d in self.dictionaries), default=0)
 
     def _together(self, text: str, spans: Sequence[Span]) -> list[str]:
-        words: list[str] = []
-        for before, span in zip([None, *spans], spans[: self._longest], strict=False):
-            gap = text[before.end : span.begin] if before else ""
-            apart = any(unicodedata.category(c) not in ("Zs", "Pd") for c in gap)
-            if apart or _is_glued(text, span):
+        """Return the words that may be one entry, from the first of these on."""
+        length = 0
+        for before, span in zip(
+            [spans[0], *spans], spans[: self._longest], strict=False
+        ):
+            if not word_spans.together(text, (before, span)) or _is_glued(text, span):
                 break
-            words.append(span.word)
-        return words
+            length += 1
+        return [span.word for span in spans[:length]]
 
     def _find(
         self,

@@ -43,7 +43,8 @@ class DictionarySource:
     format: Literal["muse", "gatitos", "tei", "tsv", "lexicon", "bitext"]
     # The file, relative to the data root; empty for "bitext".
     path: str = ""
-    # Whether to translate from the second language into the first.
+    # Whether to translate from the second language into the first; for "bitext", from the
+    # target's into the source's.
     reverse: bool = False
     # Dictionaries of one language are used as one; several languages take turns.
     language: str = ""

@@ -194,8 +194,10 @@ def _entries(linked: Sequence[Linked], events: _Events) -> dict[str, _Entry]:
         target = pair.target[phrase.target_begin : phrase.target_end]
         key = (words, " ".join(s.word for s in target))
         found[key] = tuple(counts)
+        # Where it does not begin a sentence, a word is spelt as it always is.
         spelling = pair.target_text(phrase.target_begin, phrase.target_end)
-        spellings.setdefault(key, collections.Counter())[spelling] += 1
+        counts_of = spellings.setdefault(key, collections.Counter())
+        counts_of[spelling] += len(linked) if phrase.target_begin else 1
     for (words, target), (total, reverse, count) in found.items():
         # Of equally frequent spellings, the one in lower case, which sorts last.
         spelling = max(spellings[words, target].items(), key=lambda e: (e[1], e[0]))[0]

@@ -36,6 +36,16 @@ class Linked:
     # Positions of linked words in `source` and `target`.
     links: Int[np.ndarray, "k 2"]
 
+    def swapped(self) -> "Linked":
+        """Return the pair the other way round."""
+        turned = self.links[:, ::-1]
+        return Linked(
+            Pair(self.pair.target, self.pair.source),
+            self.target,
+            self.source,
+            turned[np.lexsort((turned[:, 1], turned[:, 0]))],
+        )
+
     def source_text(self, begin: int, end: int) -> str:
         """Return what source[begin:end] is in the text."""
         return self.pair.source[self.source[begin].begin : self.source[end - 1].end]

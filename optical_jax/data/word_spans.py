@@ -1,8 +1,9 @@
 """The words of a text with their places in it, so that some can be replaced in place."""
 
+import itertools
 import re
-from collections.abc import Iterator
-from itertools import groupby
+import unicodedata
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from optical_jax.data import alignment
@@ -31,12 +32,18 @@ def spans(text: str) -> list[Span]:
         if run.isascii() or not any(map(alignment.is_unspaced, run)):
             found += _span(text, begin, begin + len(run))
             continue
-        for unspaced, group in groupby(run, key=alignment.is_unspaced):
+        for unspaced, group in itertools.groupby(run, key=alignment.is_unspaced):
             part = "".join(group)
             end = begin + len(part)
             found += _pairs(text, begin, part) if unspaced else _span(text, begin, end)
             begin = end
     return found
+
+
+def together(text: str, words: Sequence[Span]) -> bool:
+    """Tell whether only blanks and hyphens are between words of a text."""
+    gaps = (text[a.end : b.begin] for a, b in itertools.pairwise(words))
+    return all(unicodedata.category(c) in ("Zs", "Pd") for gap in gaps for c in gap)
 
 
 def _span(text: str, begin: int, end: int) -> Iterator[Span]:

@@ -4,9 +4,9 @@ import random
 
 from optical_jax.data.sources import Pair
 
-NOUNS = {f"noun{i}": f"jina{i}" for i in range(12)}
-VERBS = {f"verb{i}": f"tendo{i}" for i in range(8)}
-NAMES = tuple(f"Name{i}" for i in range(8))
+NOUNS = {f"noun{i}": f"jina{i}" for i in range(60)}
+VERBS = {f"verb{i}": f"tendo{i}" for i in range(40)}
+NAMES = tuple(f"Name{i}" for i in range(30))
 WORDS = NOUNS | VERBS
 
 
