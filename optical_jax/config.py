@@ -21,6 +21,7 @@ from typing import Any, Literal
 import tyro
 
 from optical_jax.data.clean import CleaningConfig
+from optical_jax.data.code_switch import CodeSwitchConfig
 from optical_jax.data.sources import BitextSource
 from optical_jax.data.synthetic import SyntheticSource
 from optical_jax.models.head import HeadConfig
@@ -75,6 +76,8 @@ class DataConfig:
     pairs: int = 0
     # Pairs made of the bitext, of dictionaries and of texts of the teacher's language.
     synthetic: tuple[SyntheticSource, ...] = ()
+    # Words of the student's texts replaced by translations, anew in every epoch.
+    code_switch: CodeSwitchConfig = CodeSwitchConfig()
     # Share of targets that lose their accents or tone marks, as in typed questions.
     unmarked: float = 0.3
     # JSON lines {query, positive, negatives}, for contrastive training.

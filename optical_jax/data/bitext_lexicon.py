@@ -22,8 +22,8 @@ FORMAT = 1
 class BitextLexicon:
     """A prepared bitext with its word links and what is learnt from them."""
 
-    def __init__(self, prepared: Bitext, *, data_dir: Path):
-        """Take a bitext, and where its lexicons are kept."""
+    def __init__(self, prepared: Bitext | None, *, data_dir: Path):
+        """Take the bitext of a run, if it has one, and where its lexicons are kept."""
         self.prepared = prepared
         self._data_dir = data_dir
 
@@ -33,7 +33,16 @@ class BitextLexicon:
         return phrases.link(self.prepared.pairs("train"))
 
     def path(self, source: DictionarySource) -> Path:
-        """Return the file of the lexicon that a source asks for, learning it if needed."""
+        """Return the file of the lexicon that a source asks for, learning it if needed.
+
+        Raises:
+            ValueError: The run has no bitext.
+        """
+        if self.prepared is None:
+            raise ValueError(
+                "a dictionary of format 'bitext' is learnt from data.sources, which is "
+                "empty; name a file of another format"
+            )
         settings = {
             "format": FORMAT,
             "bitext": [self.prepared.directory.name, self.prepared.limit],

@@ -7,9 +7,10 @@ not replaced stays as it is, to the character.
 """
 
 import functools
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,19 +31,17 @@ _GLUE = ".,:@_"
 
 @dataclass(frozen=True, kw_only=True)
 class CodeSwitchConfig:
-    """Switch the student's texts while training; each epoch switches other words.
-
-    The teacher always reads the text as it is.
-    """
+    """Switch the student's texts while training; each epoch switches other words."""
 
     # That a word with a translation is replaced; 0 switches nothing.
     probability: float = 0.0
     # From the language of the texts. With several languages every word draws its own.
     dictionaries: tuple[DictionarySource, ...] = ()
-    # Which texts: "source" and "target" of bitext, "query" and "document" of triples.
-    fields: tuple[str, ...] = ("source",)
+    # Which texts: "source" and "target" of bitext, "query" and "document" of examples of
+    # relevance. What the teacher reads stays as it is.
+    fields: tuple[str, ...] = ()
     choice: Choice = "random"
-    # That an example stays as it is (the alpha of hybrid batches, arXiv 2408.10536).
+    # That an example stays as it is: the alpha of hybrid batches (arXiv 2408.10536).
     monolingual: float = 0.0
 
     def __post_init__(self) -> None:
@@ -134,6 +133,50 @@ class CodeSwitcher:
         weights = [t.probability for t in translations]
         p = np.array(weights) / sum(weights) if self.choice == "weighted" else None
         return translations[rng.choice(len(translations), p=p)].text
+
+
+class SwitchedExamples:
+    """Examples with switched texts for the student beside those of the teacher."""
+
+    def __init__(
+        self,
+        examples: Any,  # noqa: ANN401
+        switcher: CodeSwitcher,
+        config: CodeSwitchConfig,
+        *,
+        seed: int,
+    ):
+        """Take examples as the pipeline reads them, and what to switch in them."""
+        self._examples, self._switcher = examples, switcher
+        self._config, self._seed = config, seed
+
+    def read(self, indices: np.ndarray) -> list[dict[str, list]]:
+        """Return several examples' columns, and `column(name)` of the switched fields.
+
+        Draws depend on the seed and on which examples the window holds, in which order:
+        another epoch has other windows, and a resumed run the same.
+        """
+        window = zlib.crc32(np.ascontiguousarray(indices).tobytes())
+        rng = np.random.default_rng((self._seed, window))
+        return [self._switched(row, rng) for row in self._examples.read(indices)]
+
+    def _switched(
+        self, row: dict[str, list], rng: np.random.Generator
+    ) -> dict[str, list]:
+        stays = rng.random() < self._config.monolingual
+        switched = {
+            column(name): row[name]
+            if stays
+            else [self._switcher.switch(text, rng) for text in row[name]]
+            for name in self._config.fields
+            if name in row
+        }
+        return row | switched
+
+
+def column(name: str) -> str:
+    """Return the column of an example that holds a field's switched texts."""
+    return f"switched {name}"
 
 
 def _is_glued(text: str, span: Span) -> bool:

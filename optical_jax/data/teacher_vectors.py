@@ -34,6 +34,7 @@ class TeacherVectors:
         width: int,
         whole: bool = False,
         weighed: bool = False,
+        places: np.ndarray | None = None,
     ):
         """Open complete shards, in the order of the sentences.
 
@@ -42,8 +43,10 @@ class TeacherVectors:
             width: p.
             whole: a sentence has one vector, not one a scored token.
             weighed: norm and attention stand behind each vector.
+            places: which entry of the shards each sentence has; None: its own.
         """
         self._width, self._whole = width, whole
+        self._shards, self._places = list(shards), places
         self._more = ("norm", "attention") if weighed else ()
         try:
             self._source = array_record_data_source.ArrayRecordDataSource(
@@ -56,13 +59,32 @@ class TeacherVectors:
             ) from error
 
     def __len__(self) -> int:
-        return len(self._source)
+        return len(self._source if self._places is None else self._places)
+
+    def joined(
+        self, more: "TeacherVectors | None", places: np.ndarray
+    ) -> "TeacherVectors":
+        """Return the vectors of sentences that have their entries here or in `more`.
+
+        Args:
+            more: of the same teacher; None: all have their entries here.
+            places: of each sentence, its entry among those here and then those there.
+        """
+        return TeacherVectors(
+            self._shards + (more._shards if more else []),
+            width=self._width,
+            whole=self._whole,
+            weighed=bool(self._more),
+            places=places,
+        )
 
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """Return the vectors of several sentences."""
         return [rows[:, : self._width] for rows in self._records(indices)]
 
     def _records(self, indices: Sequence[int]) -> list[np.ndarray]:
+        if self._places is not None:
+            indices = self._places[np.asarray(indices)]
         records = self._source.__getitems__([int(i) for i in indices])
         width = self._width + len(self._more)
         return [np.frombuffer(r, np.float16).reshape(-1, width) for r in records]
@@ -141,6 +163,29 @@ def compute(
         on_progress(min(start + _SHARD, len(texts)), len(texts))
     whole = teacher.head.kind == "single-vector"
     return TeacherVectors(shards, width=teacher.width, whole=whole, weighed=weighed)
+
+
+def compute_apart(
+    compute: Callable[[list[str]], TeacherVectors], texts: Sequence[str], *, first: int
+) -> TeacherVectors:
+    """Compute the vectors of the first texts apart from those of the rest.
+
+    So runs that differ in the rest share a cache, and a text of the rest that is among the
+    first, or that is there twice, has one entry.
+
+    Args:
+        compute: gives the vectors of some texts, as `compute` does.
+        texts: all sentences.
+        first: how many of them are shared.
+    """
+    found = compute(list(texts[:first]))
+    if first == len(texts):
+        return found
+    entries = {text: i for i, text in enumerate(texts[:first])}
+    more = [text for text in dict.fromkeys(texts[first:]) if text not in entries]
+    entries |= {text: first + i for i, text in enumerate(more)}
+    places = [*range(first), *(entries[text] for text in texts[first:])]
+    return found.joined(compute(more) if more else None, np.array(places))
 
 
 @contextlib.contextmanager

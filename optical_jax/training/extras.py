@@ -44,8 +44,11 @@ def make(
     }
 
 
-def _encoded(field: pipeline.Field, pairs: Sequence[Pair]) -> list[tokenize.Encoded]:
-    return field.encode([getattr(pair, field.column) for pair in pairs])
+def _encoded(
+    fields: Mapping[str, pipeline.Field], key: str, pairs: Sequence[Pair]
+) -> list[tokenize.Encoded]:
+    name = key.partition("/")[2]
+    return fields[key].encode([getattr(pair, name) for pair in pairs])
 
 
 def _idf(
@@ -56,7 +59,7 @@ def _idf(
 ) -> Extra:
     step = -(-len(pairs) // _SENTENCES)
     ids = fields[key].text.tokenizer.get_vocab(with_added_tokens=True).values()
-    table = frequency.inverse(_encoded(fields[key], pairs[::step]), size=1 + max(ids))
+    table = frequency.inverse(_encoded(fields, key, pairs[::step]), size=1 + max(ids))
     return functools.partial(_weights, table=table)
 
 
@@ -79,8 +82,8 @@ def _links(
     target, source = fields[key], fields["teacher/source"]
     step = -(-len(pairs) // _SENTENCES)
     linker = token_links.train(
-        _encoded(target, pairs[::step]),
-        _encoded(source, pairs[::step]),
+        _encoded(fields, key, pairs[::step]),
+        _encoded(fields, "teacher/source", pairs[::step]),
         target=target.text,
         source=source.text,
         threshold=objective.word_links.threshold,

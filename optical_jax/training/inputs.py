@@ -5,6 +5,7 @@ found again when the same command runs a second time.
 """
 
 import dataclasses
+import functools
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from optical_jax import prepare
 from optical_jax.config import Config
 from optical_jax.data import marks, pipeline, teacher_vectors, triples
 from optical_jax.data.sources import Pair
+from optical_jax.data.training_pairs import TrainingPairs
 from optical_jax.models import folder, hf, layout, new_head, retriever, vocabulary
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
 from optical_jax.objectives import mixture, tokens
 from optical_jax.retrieval import encode
-from optical_jax.training import extras, validation, workdir
+from optical_jax.training import extras, switching, validation, workdir
 
 Say = Callable[[str], None]
 
@@ -58,14 +60,15 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
         bitext = _Bitext(config, run, say)
     if objective.uses(fields=tokens.RANKING_FIELDS):
         ranking = _Ranking(config, say)
+    switch = switching.make(config, bitext.prepared if bitext else None)
     student = _student(config, run, bitext.variants if bitext else [], teacher, say)
     if teacher is not None:
         _check_fit(student, teacher)
     streams = []
     if bitext and objective.uses(fields=tokens.BITEXT_FIELDS):
-        streams.append(bitext.stream(student, teacher))
+        streams.append(bitext.stream(student, teacher, switch))
     if ranking:
-        streams.append(ranking.stream(student, teacher))
+        streams.append(ranking.stream(student, teacher, switch))
     return Inputs(
         student,
         teacher,
@@ -108,7 +111,7 @@ def _fields(
         f"{who}/{name}": pipeline.Field(
             text=(student if who == "student" else teacher).text,
             kind=kind,
-            column=name,
+            column=switching.column(config, who, name),
             cached=cached.get(name) if who == "teacher" else None,
         )
         for (who, name), kind in config.objective.kinds().items()
@@ -122,33 +125,42 @@ class _Bitext:
     def __init__(self, config: Config, run: Path, say: Say):
         self._config, self._say = config, say
         self._vectors: dict[str, teacher_vectors.TeacherVectors] = {}
-        self._prepared = prepare.prepare_bitext(config)
-        workdir.write_report(run, self._prepared.report)
-        self._train = self._prepared.split("train")
-        self._held_out = self._prepared.split("validation")
-        self.size = len(self._train)
-        self.pairs = [Pair(row["source"], row["target"]) for row in self._train[:]]
-        # The pairs, and with them the texts that unmarking may make of them.
-        self.variants = self.pairs
+        self.prepared = prepare.prepare_bitext(config)
+        made = prepare.prepare_synthetic(config, self.prepared)
+        self._train = TrainingPairs((self.prepared, made) if made else (self.prepared,))
+        workdir.write_report(run, self._train.report)
+        self._held_out = self.prepared.split("validation")
+        self.pairs = self._train.pairs()
+        self.size = len(self.pairs)
+        # Pairs made of the bitext come behind it.
+        self._sentences = len(self.prepared.split("train"))
+        # The bitext, and with it the texts that unmarking may make of it.
+        self.variants = self.pairs[: self._sentences]
         if config.data.unmarked:
-            self.variants = [v for pair in self.pairs for v in marks.variants(pair)]
-        say(f"bitext: {self.size} pairs to train on, {len(self._held_out)} held out")
+            self.variants = [v for pair in self.variants for v in marks.variants(pair)]
+        say(
+            f"bitext: {self._sentences} pairs to train on, {len(self._held_out)} held out"
+            + (f", {self.size - self._sentences} made" if made else "")
+        )
 
-    def stream(self, student: Retriever, teacher: Retriever | None) -> grain.MapDataset:
+    def stream(
+        self, student: Retriever, teacher: Retriever | None, switch: switching.Switch
+    ) -> grain.MapDataset:
         data = self._config.data
-        weights = {source.name: source.weight for source in data.sources}
-        origins = self._prepared.origins("train").items()
+        weights = {s.name: s.weight for s in (*data.sources, *data.synthetic)}
         cached = self._cached(teacher)
         fields = _fields(self._config, tokens.BITEXT_FIELDS, student, teacher, cached)
         made = extras.make(self._config.objective, fields, self.variants)
         for key, found in made.items():
             fields[key] = dataclasses.replace(fields[key], extras=found)
         return pipeline.stream(
-            pipeline.BitextExamples(
-                self._train,
-                unmark=marks.Unmarking(data.unmarked, seed=self._config.seed),
+            switch(
+                pipeline.BitextExamples(
+                    self._train.records(),
+                    unmark=marks.Unmarking(data.unmarked, seed=self._config.seed),
+                )
             ),
-            groups=[(indices, weights[name]) for name, indices in origins],
+            groups=self._train.groups(weights),
             fields=fields,
             batch_size=data.batch_size,
             window=data.window,
@@ -163,15 +175,19 @@ class _Bitext:
         if kind is None or not self._config.data.cache_teacher:
             return {}
         if not self._vectors:
-            self._vectors["source"] = teacher_vectors.compute(
+            compute = functools.partial(
+                teacher_vectors.compute,
                 teacher,
-                [pair.source for pair in self.pairs],
                 kind=kind,
                 weighed="teacher/source" in self._config.objective.weighed(),
                 cache_dir=Path(self._config.data.cache_dir).expanduser(),
                 on_progress=lambda n, all_: self._say(
                     f"teacher vectors: {n} of {all_}"
                 ),
+            )
+            texts = [pair.source for pair in self.pairs]
+            self._vectors["source"] = teacher_vectors.compute_apart(
+                compute, texts, first=self._sentences
             )
         return self._vectors
 
@@ -197,7 +213,7 @@ class _Bitext:
         )
 
     def _distractors(self, teacher: Retriever) -> list[np.ndarray]:
-        drawn = validation.draw(self.size, self._config.validation.distractors)
+        drawn = validation.draw(self._sentences, self._config.validation.distractors)
         if self._config.objective.kinds().get(("teacher", "source")) == "query":
             cached = self._cached(teacher)
             if cached:
@@ -218,10 +234,12 @@ class _Ranking:
         self.size = len(self._kept)
         say(f"triples: {self.size} to train on, {len(self._held)} held out")
 
-    def stream(self, student: Retriever, teacher: Retriever | None) -> grain.MapDataset:
+    def stream(
+        self, student: Retriever, teacher: Retriever | None, switch: switching.Switch
+    ) -> grain.MapDataset:
         data = self._config.data
         return pipeline.stream(
-            self._examples,
+            switch(self._examples),
             groups=[(self._kept, 1.0)],
             fields=_fields(self._config, tokens.RANKING_FIELDS, student, teacher, {}),
             batch_size=data.batch_size,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from optical_jax.data import dictionaries
+from optical_jax.data import code_switch, dictionaries
 from optical_jax.data.code_switch import CodeSwitchConfig, CodeSwitcher
 from optical_jax.data.dictionaries import Dictionary, DictionarySource
 
@@ -110,6 +110,56 @@ def test_bad_settings() -> None:
     with pytest.raises(ValueError, match="needs dictionaries and fields"):
         CodeSwitchConfig(probability=0.5)
     source = DictionarySource(format="muse", path="d")
-    assert CodeSwitchConfig(probability=0.5, dictionaries=(source,)).fields == (
-        "source",
+    with pytest.raises(ValueError, match="needs dictionaries and fields"):
+        CodeSwitchConfig(probability=0.5, dictionaries=(source,))
+
+
+class _Examples:
+    """Example i has a query and a document that name it."""
+
+    def read(self, indices: np.ndarray) -> list[dict[str, list]]:
+        return [
+            {
+                "query": [f"red {i}"],
+                "document": [f"house {i}", "red"],
+                "scores": [0.5, 1.0],
+            }
+            for i in indices
+        ]
+
+
+def _switched(indices: list[int], seed: int = 0, **options) -> list[dict[str, list]]:
+    options = {"probability": 0.5, "fields": ("query", "document")} | options
+    source = DictionarySource(format="muse", path="d")
+    config = CodeSwitchConfig(dictionaries=(source,), **options)
+    switcher = CodeSwitcher(
+        dictionaries=(SWAHILI,), probability=config.probability, choice="best"
     )
+    examples = code_switch.SwitchedExamples(_Examples(), switcher, config, seed=seed)
+    return examples.read(np.array(indices))
+
+
+def test_switched_texts_stand_beside_the_examples_own() -> None:
+    (row,) = _switched([7], probability=1.0)
+    assert row == _Examples().read(np.array([7]))[0] | {
+        "switched query": ["nyekundu 7"],
+        "switched document": ["nyumba 7", "nyekundu"],
+    }
+    assert code_switch.column("query") == "switched query"
+    (row,) = _switched([7], probability=1.0, fields=("query", "target"))
+    assert set(row) == {"query", "document", "scores", "switched query"}
+
+
+def test_hybrid_batches_keep_whole_examples_as_they_are() -> None:
+    rows = _switched(list(range(2000)), probability=1.0, monolingual=0.3)
+    kept = [row["switched query"] == row["query"] for row in rows]
+    assert kept == [row["switched document"] == row["document"] for row in rows]
+    assert np.mean(kept) == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / 2000))
+
+
+def test_draws_depend_on_the_window_and_the_seed_alone() -> None:
+    window = list(range(40))
+    assert _switched(window) == _switched(window)
+    assert _switched(window) != _switched(window, seed=1)
+    other = _switched(window[::-1])
+    assert sorted(map(str, other)) != sorted(map(str, _switched(window)))

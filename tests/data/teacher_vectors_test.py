@@ -46,6 +46,32 @@ def test_another_teacher_or_text_has_another_cache(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_joined_caches_share_entries_of_equal_sentences(tmp_path):
+    first, more = _compute(tmp_path), _compute(tmp_path, texts=["new", "newer"])
+    joined = first.joined(more, np.array([0, 1, 31, 1, 30]))
+    assert len(joined) == 5
+    expected = [*first.read([0, 1]), *more.read([1]), *first.read([1]), *more.read([0])]
+    for a, b in zip(joined.read(range(5)), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_texts_computed_apart_are_computed_once(tmp_path):
+    asked = []
+
+    def compute(texts):
+        asked.append(texts)
+        return _compute(tmp_path, texts=texts)
+
+    texts = ["a b", "c", "a b", "c", "d", "d", "a b"]
+    for given in (texts, texts[:4], texts[:2]):
+        found = teacher_vectors.compute_apart(compute, given, first=2)
+        expected = encode.encode_queries(tiny.make(tiny.TOKENWISE), given)
+        assert len(found) == len(given)
+        for i, vectors in enumerate(found.read(range(len(given)))):
+            np.testing.assert_allclose(vectors, expected[i], atol=1e-3)
+    assert asked == [["a b", "c"], ["d"], ["a b", "c"], ["a b", "c"]]
+
+
 def test_a_damaged_shard_is_named(tmp_path):
     _compute(tmp_path)
     (shard,) = tmp_path.rglob("*.array_record")
