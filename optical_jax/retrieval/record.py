@@ -75,12 +75,7 @@ def as_json(
         if row.details:
             details.setdefault(row.query_set, {})[row.method] = row.details
     return {
-        "name": name,
-        "command": command,
-        "config": config,
-        "commit": commit(),
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        **header(name=name, command=command, config=config),
         "seconds": round(evaluation.seconds, 1),
         "rows": [
             {
@@ -98,6 +93,18 @@ def as_json(
             query_set: dataclasses.asdict(comparisons)
             for query_set, comparisons in evaluation.significance.items()
         },
+    }
+
+
+def header(*, name: str, command: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Return how every record begins: what was run, of which code, when and where."""
+    return {
+        "name": name,
+        "command": command,
+        "config": config,
+        "commit": commit(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
     }
 
 

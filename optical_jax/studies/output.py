@@ -1,7 +1,6 @@
 """The files that a study leaves: its record, a page of tables, figures."""
 
 import dataclasses
-import datetime
 import json
 import math
 from collections.abc import Mapping
@@ -35,12 +34,7 @@ def write(
     """
     study = found.study
     content = {
-        "name": study.name,
-        "command": line,
-        "config": _described(study),
-        "commit": record.commit(),
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": record.machine(),
+        **record.header(name=study.name, command=line, config=_described(study)),
         **_runs(study, by_cell),
         "rows": results.as_rows(found),
         "curves": [
