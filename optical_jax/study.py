@@ -151,13 +151,16 @@ def _told(console: rich.console.Console) -> Stages:
 
 
 def _placed(study: Study, changes: dict[str, Any], collections: Path) -> Study:
-    """Apply the command's overrides; no text of a collection may be in its base's bitext."""
+    """Apply the command's overrides; no text of its collection is in a base's bitext."""
 
     def place(base: Base) -> Base:
         config = overrides.apply(base.config, changes)
-        if not config.data.exclude:
-            folder = str(collections / base.collection)
-            config = overrides.apply(config, {"data.exclude": (folder,)})
+        if "data.exclude" not in changes:
+            # A preset names its collection where that usually lies.
+            name = Path(base.collection).name
+            others = [e for e in config.data.exclude if Path(e).name != name]
+            excluded = [*others, str(collections / base.collection)]
+            config = overrides.apply(config, {"data.exclude": excluded})
         return dataclasses.replace(base, config=config)
 
     grids = tuple(

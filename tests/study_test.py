@@ -7,9 +7,9 @@ import pytest
 import rich.console
 
 from optical_jax import study, train
-from optical_jax.studies import runner
+from optical_jax.studies import overrides, runner
 from optical_jax.studies.grid import Axis, Base, Grid, Study
-from optical_jax.training import sharding
+from optical_jax.training import sharding, workdir
 from tests.retrieval import world
 from tests.training import tiny_run
 
@@ -35,12 +35,15 @@ def _one_device():
 def root(tmp_path_factory):
     path = tmp_path_factory.mktemp("study")
     tiny_run.write_inputs(path)
-    world.write(path / "collections" / "toy")
+    for folder in ("collections/toy", "elsewhere"):
+        world.write(path / folder)
     return path
 
 
 def _study(root, *, axes=(METHODS,), seeds=(0, 1)):
     config = tiny_run.config(root, root / "unused", eval_every=6, save_every=6)
+    excluded = {"data.exclude": [str(root / "elsewhere"), "usual/toy"]}
+    config = overrides.apply(config, excluded)
     base = Base(
         name="xx",
         config=config,
@@ -161,6 +164,14 @@ def test_bad_input_stops_before_any_run(root, monkeypatch):
         _run(root, _study(root), set=("seeed=1",))
     with pytest.raises(FileNotFoundError, match=r"nowhere"):
         _run(root, _study(root), collections=root / "nowhere")
+
+
+def test_the_collection_is_kept_out_of_the_bitext_wherever_it_lies(root, finished):
+    config = workdir.read_config(root / "runs" / "xx" / "all" / "seed-0")
+    assert config.data.exclude == (
+        str(root / "elsewhere"),
+        str(root / "collections" / "toy"),
+    )
 
 
 def test_another_config_in_a_folder_is_refused(root, finished):
