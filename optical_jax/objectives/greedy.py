@@ -13,7 +13,8 @@ from optical_jax.objectives import pairs, tokens
 class GreedyConfig:
     """Settings of the greedy objective."""
 
-    # What the student learns to encode, see pairs.Side.
+    # What the student learns to encode: X queries for an English index, or X documents for
+    # English queries.
     side: pairs.Side = "query"
 
     @property

@@ -13,7 +13,8 @@ from optical_jax.objectives import pairs, tokens
 class MaxAlignConfig:
     """Settings of the max-align objective."""
 
-    # What the student learns to encode, see pairs.Side.
+    # What the student learns to encode: X queries for an English index, or X documents for
+    # English queries.
     side: pairs.Side = "query"
     # Match each teacher token with its closest student token too: otherwise teacher tokens
     # that are nobody's closest teach nothing.

@@ -13,7 +13,8 @@ from optical_jax.objectives import pairs, tokens
 class PositionConfig:
     """Settings of the position objective."""
 
-    # What the student learns to encode, see pairs.Side.
+    # What the student learns to encode: X queries for an English index, or X documents for
+    # English queries.
     side: pairs.Side = "query"
     # "absolute": token k with token k, the longer side's rest is left out. "relative":
     # both sentences are stretched to the same length, token spans match where they overlap.

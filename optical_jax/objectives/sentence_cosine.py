@@ -11,7 +11,8 @@ from optical_jax.objectives import pairs, tokens
 class SentenceCosineConfig:
     """Settings of the sentence-cosine objective."""
 
-    # What the student learns to encode, see pairs.Side.
+    # What the student learns to encode: X queries for an English index, or X documents for
+    # English queries.
     side: pairs.Side = "query"
     # Weight of the same loss for the source sentence, encoded by the student too; 0: left out.
     source_weight: float = 0.0

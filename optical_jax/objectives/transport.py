@@ -23,30 +23,35 @@ Solver = Literal["auto", "ott", "scaling", "ipot"]
 class TransportConfig:
     """Settings of the transport objective; the defaults are this project's choices."""
 
-    # What the student learns to encode, see pairs.Side.
+    # What the student learns to encode: X queries for an English index, or X documents for
+    # English queries.
     side: pairs.Side = "query"
+    # Of moving mass between two tokens: 1 - cos, or |x - y|^2.
     cost: Literal["cosine", "squared-euclidean"] = "cosine"
     # Mass of a sentence. "tokens": even over its real tokens. "slots": even over all its
     # query slots, [MASK] included. By importance of real tokens: "idf" (rare in the
     # bitext), "norm" (the encoder's vector before it is normalised), "attention" (received
     # in the encoder's last layer).
     marginals: Literal["tokens", "slots", "idf", "norm", "attention"] = "tokens"
-    # Below 1 a side's mass is only asked for (unbalanced transport, ott-jax's tau), and
-    # importance is learned with the plan: at tau_a < 1 student tokens that nothing
-    # translates are moved less, at tau_b < 1 teacher tokens that nothing expresses.
+    # 1: student tokens send all of their mass. Below 1 they are only asked to (unbalanced
+    # transport, ott-jax's tau), and their importance is learned with the plan: what nothing
+    # translates is moved less.
     tau_a: float = 1.0
+    # The same for what teacher tokens receive: below 1, less by what nothing expresses.
     tau_b: float = 1.0
     # Strength of the entropy, in units of the cost; of the proximal steps of "ipot", whose
     # result does not depend on it.
     epsilon: float = 0.05
-    # Annealing: epsilon starts the run here and falls geometrically to its own value,
-    # which it has from `anneal_until`, a part of the run, on. 0: no annealing.
+    # Epsilon at the start of the run, from where it falls geometrically to its own value.
+    # 0: no annealing.
     anneal_from: float = 0.0
+    # The part of the run, in (0, 1], after which it has arrived there.
     anneal_until: float = 0.5
+    # Of one solve; all of them are run.
     iterations: int = 100
     # "ipot": transport without entropy. Else Sinkhorn, see ot.sinkhorn.
     solver: Solver = "auto"
-    # Epsilon within one solve of "ott": starts at init * epsilon.
+    # Epsilon within one solve of "ott".
     decay: sinkhorn.Decay = sinkhorn.NO_DECAY
     # Weight of 1 - cosine of both sentences' mean vectors.
     sentence_weight: float = 0.0

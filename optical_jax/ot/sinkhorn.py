@@ -35,7 +35,9 @@ LARGEST_EXPONENT = 60.0
 class Decay:
     """Epsilon within one solve: init * epsilon * decay^iteration, until it is epsilon."""
 
+    # Times epsilon, at the first iteration.
     init: float = 1.0
+    # Factor from one iteration to the next.
     decay: float = 1.0
 
     def __post_init__(self) -> None:
