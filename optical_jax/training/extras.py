@@ -47,7 +47,8 @@ def make(
 def _encoded(
     fields: Mapping[str, pipeline.Field], key: str, pairs: Sequence[Pair]
 ) -> list[tokenize.Encoded]:
-    name = key.partition("/")[2]
+    # The field's column may be of texts that are changed while training.
+    _, name = key.split("/")
     return fields[key].encode([getattr(pair, name) for pair in pairs])
 
 

@@ -19,8 +19,9 @@ _PAIRS = [
 def fields():
     text = tiny.make(tiny.TOKENWISE).text
     return {
-        key: pipeline.Field(text=text, kind="query", column=key.split("/")[1])
-        for key in ("student/target", "teacher/source")
+        # The student's column holds texts that are changed while training.
+        key: pipeline.Field(text=text, kind="query", column=column)
+        for key, column in (("student/target", "changed"), ("teacher/source", "source"))
     }
 
 
@@ -28,7 +29,7 @@ def _made(fields, key, objective):
     """The extras of a batch of pairs 2 and 0."""
     chosen = [2, 0]
     encoded = {
-        name: field.encode([getattr(_PAIRS[i], field.column) for i in chosen])
+        name: field.encode([getattr(_PAIRS[i], name.split("/")[1]) for i in chosen])
         for name, field in fields.items()
     }
     arrays = tokenize.pad(encoded[key], 16, pad_id=fields[key].text.pad_id)
