@@ -6,7 +6,6 @@ The page holds its figures within itself, so that it can be sent as one file.
 import base64
 import html
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from optical_jax import figures, heatmap
+from optical_jax.data import textfile
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -95,9 +95,7 @@ def write_report(
         lead=html.escape(lead),
         sections="\n".join(sections),
     )
-    temporary = folder / ".index.html.tmp"
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, folder / "index.html")
+    textfile.write(folder / "index.html", page)
     return folder / "index.html"
 
 

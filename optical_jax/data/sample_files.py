@@ -1,7 +1,6 @@
 """The built-in sample world as files, and an encoder for it that knows nothing yet."""
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tokenizers import (
     trainers,
 )
 
-from optical_jax.data import sample, tokenize
+from optical_jax.data import sample, textfile, tokenize
 from optical_jax.models import bert, retriever
 from optical_jax.models import folder as folder_lib
 from optical_jax.models.head import HeadConfig
@@ -64,9 +63,7 @@ def _json(**fields: object) -> str:
 def _write(path: Path, lines: Iterable[str]) -> None:
     """Write lines to a file that is either whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    os.replace(temporary, path)
+    textfile.write(path, "".join(f"{line}\n" for line in lines))
 
 
 def train_tokenizer(texts: Sequence[str], *, size: int = 1500) -> tokenizers.Tokenizer:

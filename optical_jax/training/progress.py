@@ -8,6 +8,8 @@ import jax
 import tensorboardX
 from rich import console, progress
 
+from optical_jax.data import textfile
+
 
 class Progress:
     """Live progress on a terminal, plain lines elsewhere; only process 0 writes."""
@@ -94,6 +96,4 @@ def _truncate(path: Path, step: int) -> None:
                 kept.append(line + "\n")
         except (json.JSONDecodeError, KeyError):
             continue  # a line cut off by a kill
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    temporary.replace(path)
+    textfile.write(path, "".join(kept))

@@ -14,6 +14,7 @@ from typing import Any
 
 from optical_jax import config as config_lib
 from optical_jax.config import Config
+from optical_jax.data import textfile
 from optical_jax.models import folder
 from optical_jax.models import retriever as retriever_lib
 from optical_jax.models.retriever import Retriever
@@ -43,7 +44,7 @@ def open_run(config: Config) -> Path:
     if path.is_file():
         check(config)
     workdir.mkdir(parents=True, exist_ok=True)
-    _write(path, config_lib.to_json(config))
+    textfile.write(path, config_lib.to_json(config))
     return workdir
 
 
@@ -69,13 +70,7 @@ def check(config: Config) -> None:
 
 def write_report(workdir: Path, report: dict[str, dict[str, int]]) -> None:
     """Keep what cleaning did to each source beside the run; the model card shows it."""
-    _write(workdir / "data.json", json.dumps(report, indent=2) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    textfile.write(workdir / "data.json", json.dumps(report, indent=2) + "\n")
 
 
 def _flat(config: Config) -> dict[str, Any]:
