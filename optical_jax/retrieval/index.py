@@ -4,13 +4,11 @@ A folder is named by a hash of all that its vectors depend on, so that it is fou
 and never stale, and appears only when it is complete.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +16,7 @@ from typing import Literal
 import jax
 import numpy as np
 
+from optical_jax.data import staging
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import encode
 from optical_jax.retrieval.encode import Progress, TokenVectors
@@ -64,9 +63,9 @@ def build(
     if folder.exists():
         return load(folder)
     plan = encode.plan_texts(retriever, documents, kind="document")
-    with _staged(folder) as staging:
+    with staging.folder(folder) as made:
         shape = (int(plan.offsets[-1]), retriever.width)
-        vectors = _create(staging / "vectors.npy", shape, dtype)
+        vectors = _create(made / "vectors.npy", shape, dtype)
         encode.fill(
             retriever,
             plan,
@@ -76,10 +75,10 @@ def build(
             progress=progress,
         )
         vectors.flush()
-        np.save(staging / "offsets.npy", plan.offsets)
-        np.save(staging / "token_ids.npy", plan.token_ids)
-        _write_json(staging / "doc_ids.json", list(doc_ids))
-        sizes = {path.name: path.stat().st_size for path in sorted(staging.iterdir())}
+        np.save(made / "offsets.npy", plan.offsets)
+        np.save(made / "token_ids.npy", plan.token_ids)
+        _write_json(made / "doc_ids.json", list(doc_ids))
+        sizes = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
         metadata = {
             "format": _FORMAT,
             "content_hash": digest,
@@ -90,7 +89,7 @@ def build(
             "head": dataclasses.asdict(retriever.head),
             "bytes": sizes,
         }
-        _write_json(staging / "metadata.json", metadata)
+        _write_json(made / "metadata.json", metadata)
     return load(folder)
 
 
@@ -171,24 +170,6 @@ def _create(path: Path, shape: tuple[int, int], dtype: str) -> np.memmap:
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
-
-
-@contextlib.contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder that becomes `folder` if the block succeeds."""
-    staging = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    try:
-        yield staging
-        try:
-            os.replace(staging, folder)
-        except OSError:
-            # Another process was first; what it wrote is the same.
-            if not (folder / "metadata.json").is_file():
-                raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _write_json(path: Path, content: object) -> None:
