@@ -138,6 +138,13 @@ class Retriever:
         """Return the same retriever with other parameters of the same shapes."""
         return dataclasses.replace(self, params=params)
 
+    def with_head(self, head: HeadConfig) -> "Retriever":
+        """Return the same weights under a head with other settings, not other widths."""
+        text = tokenize.TextEncoder(
+            self.text.tokenizer, head, special=self.text.special
+        )
+        return dataclasses.replace(self, head=head, text=text)
+
 
 @functools.lru_cache(maxsize=32)
 def graphdef(

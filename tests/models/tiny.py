@@ -147,9 +147,7 @@ def make(
 
 def with_head(model: retriever.Retriever, **fields: object) -> retriever.Retriever:
     """The same weights under other head settings."""
-    head = dataclasses.replace(model.head, **fields)
-    text = tokenize.TextEncoder(model.text.tokenizer, head, special=model.text.special)
-    return dataclasses.replace(model, head=head, text=text)
+    return model.with_head(dataclasses.replace(model.head, **fields))
 
 
 def vectors(
