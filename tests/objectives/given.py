@@ -72,3 +72,19 @@ def check_gradient_is_zero(loss, student, teacher):
     """Assert that (student, teacher) -> loss teaches nothing, without NaN."""
     of = lambda vectors: loss(student._replace(vectors=vectors), teacher)
     assert not np.asarray(jax.grad(of)(student.vectors)).any()
+
+
+def maxsim(queries, documents):
+    """MaxSim of every query with every document by a double loop in float64."""
+    return np.array(
+        [
+            [_maxsim(queries, i, documents, j) for j in range(len(documents.vectors))]
+            for i in range(len(queries.vectors))
+        ]
+    )
+
+
+def _maxsim(queries, i, documents, j):
+    x = np.asarray(queries.vectors[i], np.float64)[np.asarray(queries.scored[i])]
+    y = np.asarray(documents.vectors[j], np.float64)[np.asarray(documents.scored[j])]
+    return (x @ y.T).max(axis=1).sum()
