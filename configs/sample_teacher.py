@@ -11,6 +11,7 @@ R@10 .910, RR@10 .799 (BM25: .687, .545).
 """
 
 from optical_jax.config import Config, DataConfig, OptimizerConfig, StudentConfig
+from optical_jax.data.ranking_sources import RankingSource
 from optical_jax.models.head import HeadConfig
 from optical_jax.objectives.mixture import ObjectiveConfig
 
@@ -30,7 +31,10 @@ def get_config() -> Config:
         steps=500,
         student=StudentConfig(path="work/sample/data/untrained", head=HEAD),
         data=DataConfig(
-            triples="work/sample/data/triples.jsonl",
+            root="work/sample/data",
+            ranking=(
+                RankingSource(name="sample", format="jsonl", examples="triples.jsonl"),
+            ),
             cache_dir="work/sample/cache",
             batch_size=16,
             # Batches that are not sorted by length have one shape: one program to compile.

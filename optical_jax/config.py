@@ -22,6 +22,9 @@ import tyro
 
 from optical_jax.data.clean import CleaningConfig
 from optical_jax.data.code_switch import CodeSwitchConfig
+from optical_jax.data.passages import PassagesConfig
+from optical_jax.data.ranking import Mixing
+from optical_jax.data.ranking_sources import RankingSource
 from optical_jax.data.sources import BitextSource
 from optical_jax.data.synthetic import SyntheticSource
 from optical_jax.models.head import HeadConfig
@@ -80,9 +83,14 @@ class DataConfig:
     code_switch: CodeSwitchConfig = CodeSwitchConfig()
     # Share of targets that lose their accents or tone marks, as in typed questions.
     unmarked: float = 0.3
-    # JSON lines {query, positive, negatives}, for contrastive training.
-    triples: str = ""
+    # What the objective "scores" has the teacher score.
+    passages: PassagesConfig = PassagesConfig()
+    # Queries with documents, for retrieval training.
+    ranking: tuple[RankingSource, ...] = ()
+    # Documents of a query beside the positive one.
     negatives: int = 1
+    # How the languages of parallel ranking sources mix in a batch.
+    language_mixing: Mixing = "mix-entries"
     # Prepared bitext and cached teacher vectors.
     cache_dir: str = "~/.cache/optical_jax"
     # Keep the frozen teacher's token vectors on disk, so that only one epoch computes them.
@@ -112,6 +120,9 @@ class OptimizerConfig:
     clip_norm: float = 1.0
     # Parts that a batch is cut into, one after the other, to save memory.
     accumulation: int = 1
+    # Texts that the student encodes at once; the loss still sees the whole batch, which
+    # accumulation cuts. Encodes twice, in the memory of a chunk. 0: all at once.
+    gradcache_chunk: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +168,7 @@ class Config:
         data, optimizer = self.data, self.optimizer
         _require(data.batch_size >= 1, "data.batch_size", "at least 1", data.batch_size)
         _require(data.window >= 1, "data.window", "at least 1", data.window)
+        _require(data.negatives >= 0, "data.negatives", "at least 0", data.negatives)
         _require(data.pairs >= 0, "data.pairs", "at least 0", data.pairs)
         ordered = tuple(sorted(set(data.buckets)))
         _require(
@@ -198,6 +210,16 @@ class Config:
             "optimizer.accumulation",
             f"a divisor of data.batch_size ({data.batch_size})",
             optimizer.accumulation,
+        )
+        part, chunk = (
+            data.batch_size // optimizer.accumulation,
+            optimizer.gradcache_chunk,
+        )
+        _require(
+            chunk >= 0 and (not chunk or not part % chunk),
+            "optimizer.gradcache_chunk",
+            f"a divisor of data.batch_size / optimizer.accumulation ({part}), or 0",
+            chunk,
         )
         _require(
             0 <= self.student.dropout < 1,

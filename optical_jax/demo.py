@@ -134,7 +134,6 @@ def _placed(config: Config, options: Options) -> Config:
         config.data,
         root=place(config.data.root),
         exclude=tuple(place(path) for path in config.data.exclude),
-        triples=place(config.data.triples),
         cache_dir=place(config.data.cache_dir),
     )
     steps = options.steps or config.steps

@@ -58,7 +58,12 @@ def run(config: Config) -> Result:
 
     # -------------------------------------------------------------------- mesh and folder
     mesh = sharding.make_mesh(config.mesh)
-    sharding.check_batch(config.data.batch_size, config.optimizer.accumulation, mesh)
+    sharding.check_batch(
+        config.data.batch_size,
+        config.optimizer.accumulation,
+        mesh,
+        chunk=config.optimizer.gradcache_chunk,
+    )
     folder = workdir.open_run(config)
     with checkpoint.Checkpoints(
         folder, keep=config.keep, best_by=config.validation.metric

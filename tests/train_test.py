@@ -15,6 +15,7 @@ from flax import nnx
 from optical_jax import config as config_lib
 from optical_jax import train
 from optical_jax.config import DataConfig, MeshConfig, OptimizerConfig, StudentConfig
+from optical_jax.data.ranking_sources import RankingSource
 from optical_jax.models import folder
 from optical_jax.objectives.mixture import ObjectiveConfig
 from optical_jax.training import checkpoint, workdir
@@ -245,7 +246,11 @@ def test_a_contrastive_teacher_learns_its_triples(tmp_path):
         steps=10,
         student=StudentConfig(path=str(tmp_path / "encoder")),
         data=DataConfig(
-            triples=str(tmp_path / "triples.jsonl"),
+            root=str(tmp_path),
+            ranking=(
+                RankingSource(name="toy", format="jsonl", examples="triples.jsonl"),
+            ),
+            cache_dir=str(tmp_path / "cache"),
             batch_size=16,
             window=2,
             buckets=(24,),

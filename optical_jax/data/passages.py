@@ -6,7 +6,6 @@ the other pairs those are as good as random.
 """
 
 import heapq
-import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from optical_jax.data import beir, textfile
+from optical_jax.data import beir, textfile, texts
+from optical_jax.data.texts import TextSource
 from optical_jax.retrieval.encode import TokenVectors
 
 
@@ -66,11 +66,12 @@ def read(config: PassagesConfig, *, root: Path, seed: int) -> list[str]:
         ValueError: naming a malformed line, or if fewer than two passages have text.
     """
     path = root / Path(config.path).expanduser()
-    return choose(_texts(path, titles=config.titles), config, seed=seed, where=path)
+    source = _source(path, titles=config.titles)
+    return choose(texts.stream(source, root=Path()), config, seed=seed, where=path)
 
 
 def choose(
-    texts: Iterator[str], config: PassagesConfig, *, seed: int, where: object
+    stream: Iterator[str], config: PassagesConfig, *, seed: int, where: object
 ) -> list[str]:
     """Return at most `config.limit` different texts of a stream, chosen by hash."""
 
@@ -78,7 +79,7 @@ def choose(
         return sha256(f"{seed} {textfile.match_key(text)}".encode()).digest()
 
     kept: dict[bytes, str] = {}
-    normalized = (textfile.normalize(text) for text in texts)
+    normalized = map(textfile.normalize, stream)
     for text in heapq.nsmallest(config.limit, filter(None, normalized), key=order):
         kept.setdefault(order(text), text)
     if len(kept) < 2:
@@ -89,7 +90,8 @@ def choose(
     return list(kept.values())
 
 
-def _texts(path: Path, *, titles: bool) -> Iterator[str]:
+def _source(path: Path, *, titles: bool) -> TextSource:
+    """Say how to read a file, or the documents of a collection's folder."""
     if path.is_dir():
         found = beir.first(path, "corpus.jsonl*") or beir.first(path, "collection.tsv*")
         if found is None:
@@ -98,27 +100,11 @@ def _texts(path: Path, *, titles: bool) -> Iterator[str]:
                 "(BEIR) nor collection.tsv (MS MARCO)"
             )
         path = found
-    lines = enumerate(textfile.read_lines(path), start=1)
     if ".jsonl" in path.suffixes:
-        return (
-            _of_json(line, titles=titles, where=f"{path}, line {number}")
-            for number, line in lines
-            if line.strip()
-        )
+        return TextSource(path=str(path), format="jsonl", titles=titles)
     if ".tsv" in path.suffixes:
-        return (line.partition("\t")[2] for _, line in lines)
-    return (line for _, line in lines)
-
-
-def _of_json(line: str, *, titles: bool, where: str) -> str:
-    try:
-        row = json.loads(line)
-        text, title = row["text"], row.get("title") or ""
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{where}: expected a JSON object with 'text', got {line[:60]!r}"
-        ) from error
-    return f"{title} {text}" if titles else text
+        return TextSource(path=str(path), format="tsv", column=1)
+    return TextSource(path=str(path))
 
 
 @dataclass(frozen=True, kw_only=True)

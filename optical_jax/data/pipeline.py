@@ -25,12 +25,12 @@ Batch = dict[str, dict[str, np.ndarray]]
 class Examples(Protocol):
     """Random access to the texts of examples."""
 
-    def read(self, indices: np.ndarray) -> list[dict[str, list[str]]]:
-        """Return {field: [text, ...]} of several examples."""
+    def read(self, indices: np.ndarray) -> list[dict[str, list]]:
+        """Return {column: [text or number, ...]} of several examples."""
 
 
-# The examples of a batch: (index, {field: [Encoded, ...]}).
-Rows = Sequence[tuple[int, Mapping[str, list[tokenize.Encoded]]]]
+# The examples of a batch: (index, {field: [Encoded, ...], column of numbers: [...]}).
+Rows = Sequence[tuple[int, Mapping[str, list]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,8 @@ class Field:
     column: str | None = None
     # Vectors computed earlier; they go into the batch in place of token ids.
     cached: teacher_vectors.TeacherVectors | None = None
+    # Columns of numbers of the example; each becomes an array [b numbers] of the field.
+    numbers: tuple[str, ...] = ()
     # Further arrays [b ...], made of the batch's rows and this field's padded arrays.
     extras: Mapping[str, Callable[[Rows, Mapping[str, np.ndarray]], np.ndarray]] = (
         dataclasses.field(default_factory=dict)
@@ -107,7 +109,7 @@ class LengthSorted(grain.MapDataset):
 
     def _sorted(self, window: int) -> list[Any]:
         rows = self._windows[window]
-        encoded: list[dict[str, list[tokenize.Encoded]]] = [{} for _ in rows]
+        encoded: list[dict[str, list]] = [{} for _ in rows]
         for name, field in self._fields.items():
             column = field.column or name
             counts = [len(texts[column]) for _, texts in rows]
@@ -115,6 +117,8 @@ class LengthSorted(grain.MapDataset):
             ends = np.cumsum(counts)
             for row, end, count in zip(encoded, ends, counts, strict=True):
                 row[name] = flat[end - count : end]
+            for row, (_, columns) in zip(encoded, rows, strict=True):
+                row |= {number: columns[number] for number in field.numbers}
         order = sorted(range(len(rows)), key=lambda i: (self._length(encoded[i]), i))
         size = self._batch_size
         batches = [
@@ -124,12 +128,12 @@ class LengthSorted(grain.MapDataset):
         rng = np.random.default_rng((self._seed, window))
         return [batches[k] for k in rng.permutation(self._batches)]
 
-    def _length(self, row: Mapping[str, list[tokenize.Encoded]]) -> int:
+    def _length(self, row: Mapping[str, list]) -> int:
         return max(
             len(e.ids)
-            for name, encoded in row.items()
-            if self._fields[name].cached is None
-            for e in encoded
+            for name, field in self._fields.items()
+            if field.cached is None
+            for e in row[name]
         )
 
 
@@ -159,6 +163,9 @@ class Assemble:
             length = field.longest if field.cached else min(bucket, field.longest)
             padded = tokenize.pad(encoded, length, pad_id=field.text.pad_id)
             more = {k: make(mine, padded) for k, make in field.extras.items()}
+            for column in field.numbers:
+                values = [row[column] for _, row in mine]
+                more[column] = np.array(values, np.float32)
             if field.cached is not None:
                 del padded["ids"]
                 padded |= field.cached.padded([i for i, _ in mine], padded["scored"])
@@ -205,7 +212,9 @@ def stream(
         )
     groups = [(indices, weight) for indices, weight in groups if len(indices)]
     if not groups:
-        raise ValueError("there are no examples to train on; data.sources gave none")
+        raise ValueError(
+            "there are no examples to train on; the data sources gave none"
+        )
     shuffled = [
         grain.MapDataset.source(np.asarray(indices)).seed(seed + k).shuffle().repeat()
         for k, (indices, _) in enumerate(groups)

@@ -29,6 +29,8 @@ class TextSource:
     column: int = 0
     # Which field ("jsonl"): "text", or "title".
     field: str = "text"
+    # Whether an object with a title has it before that field ("jsonl").
+    titles: bool = False
     # Whether to cut the texts into sentences.
     sentences: bool = False
 
@@ -48,7 +50,7 @@ def read(source: TextSource, *, root: Path) -> list[str]:
         ValueError: A line is not what the format says, or there is no text.
     """
     path = root / source.path
-    texts = map(textfile.normalize, _read(path, source))
+    texts = map(textfile.normalize, stream(source, root=root))
     if source.sentences:
         texts = (part for text in texts for part in _SENTENCE.split(text))
     found = list(dict.fromkeys(text for text in texts if text))
@@ -57,7 +59,14 @@ def read(source: TextSource, *, root: Path) -> list[str]:
     return found
 
 
-def _read(path: Path, source: TextSource) -> Iterator[str]:
+def stream(source: TextSource, *, root: Path) -> Iterator[str]:
+    """Yield the texts of a file as they stand in it, without holding them.
+
+    Raises:
+        FileNotFoundError: The file is missing.
+        ValueError: A line is not what the format says.
+    """
+    path = root / source.path
     for number, line in enumerate(textfile.read_lines(path), start=1):
         if source.format == "lines":
             yield line
@@ -69,7 +78,10 @@ def _cell(line: str, source: TextSource, where: str) -> str:
     try:
         if source.format == "tsv":
             return line.split("\t")[source.column]
-        text = json.loads(line)[source.field]
+        row = json.loads(line)
+        text, title = row[source.field], ""
+        if source.titles:
+            title = row.get("title") or ""
     except (IndexError, json.JSONDecodeError, KeyError, TypeError) as error:
         wanted = (
             f"a column {source.column} (counted from 0)"
@@ -79,4 +91,4 @@ def _cell(line: str, source: TextSource, where: str) -> str:
         raise ValueError(f"{where}: expected {wanted}, got {line[:60]!r}") from error
     if not isinstance(text, str):
         raise ValueError(f"{where}: {source.field!r} must be a text, got {text!r}")
-    return text
+    return f"{title} {text}" if title else text

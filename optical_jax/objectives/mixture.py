@@ -18,6 +18,8 @@ from optical_jax.objectives import (
     greedy,
     max_align,
     position,
+    ranking_scores,
+    scores,
     sentence_cosine,
     sentence_mse,
     tokens,
@@ -28,6 +30,8 @@ from optical_jax.objectives.contrastive import ContrastiveConfig
 from optical_jax.objectives.greedy import GreedyConfig
 from optical_jax.objectives.max_align import MaxAlignConfig
 from optical_jax.objectives.position import PositionConfig
+from optical_jax.objectives.ranking_scores import RankingScoresConfig
+from optical_jax.objectives.scores import ScoresConfig
 from optical_jax.objectives.sentence_cosine import SentenceCosineConfig
 from optical_jax.objectives.sentence_mse import SentenceMseConfig
 from optical_jax.objectives.tokens import Encode
@@ -45,6 +49,8 @@ LOSSES: dict[str, Callable[..., tuple[Float[Array, ""], Metrics]]] = {
     "sentence-mse": sentence_mse.loss,
     "sentence-cosine": sentence_cosine.loss,
     "contrastive": contrastive.loss,
+    "scores": scores.loss,
+    "ranking-scores": ranking_scores.loss,
 }
 # Those that match token with token: they need a teacher with a vector a token.
 ALIGNING = frozenset({"transport", "greedy", "max-align", "position", "word-links"})
@@ -64,6 +70,8 @@ class ObjectiveConfig:
     sentence_mse: SentenceMseConfig = SentenceMseConfig()
     sentence_cosine: SentenceCosineConfig = SentenceCosineConfig()
     contrastive: ContrastiveConfig = ContrastiveConfig()
+    scores: ScoresConfig = ScoresConfig()
+    ranking_scores: RankingScoresConfig = RankingScoresConfig()
 
     def __post_init__(self) -> None:
         """Check names and weights, and that the objectives fit together."""

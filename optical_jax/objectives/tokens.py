@@ -8,6 +8,8 @@ from jaxtyping import Array, Bool, Float
 BITEXT_FIELDS = ("source", "target")
 # Texts of an example of relevance: a query; its positive document, then negatives.
 RANKING_FIELDS = ("query", "document")
+# Passages in the teacher's language that belong to a batch, not to one of its examples.
+PASSAGE_FIELD = "passage"
 
 # Extras that the encoder gives with its vectors; others are arrays beside a text.
 WEIGHED = frozenset({"norm", "attention"})

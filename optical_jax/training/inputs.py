@@ -6,7 +6,6 @@ found again when the same command runs a second time.
 
 import dataclasses
 import functools
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ import numpy as np
 
 from optical_jax import prepare
 from optical_jax.config import Config
-from optical_jax.data import marks, pipeline, teacher_vectors, triples
+from optical_jax.data import marks, pipeline, teacher_vectors
+from optical_jax.data.ranking import RankingExamples
 from optical_jax.data.sources import Pair
 from optical_jax.data.training_pairs import TrainingPairs
 from optical_jax.models import folder, hf, layout, new_head, retriever, vocabulary
@@ -25,7 +25,7 @@ from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
 from optical_jax.objectives import mixture, tokens
 from optical_jax.retrieval import encode
-from optical_jax.training import extras, switching, validation, workdir
+from optical_jax.training import extras, passages, switching, validation, workdir
 
 Say = Callable[[str], None]
 
@@ -153,6 +153,16 @@ class _Bitext:
         made = extras.make(self._config.objective, fields, self.variants)
         for key, found in made.items():
             fields[key] = dataclasses.replace(fields[key], extras=found)
+        shared = {}
+        if self._config.objective.uses(fields=(tokens.PASSAGE_FIELD,)):
+            shared[f"teacher/{tokens.PASSAGE_FIELD}"] = passages.make(
+                self._config,
+                teacher,
+                [pair.source for pair in self.pairs],
+                own=self._sentences,
+                cached=cached.get("source"),
+                say=self._say,
+            )
         return pipeline.stream(
             switch(
                 pipeline.BitextExamples(
@@ -166,6 +176,7 @@ class _Bitext:
             window=data.window,
             buckets=data.buckets,
             seed=self._config.seed,
+            shared=shared,
         )
 
     def _cached(
@@ -226,46 +237,80 @@ class _Ranking:
     """Queries with relevant documents: what is trained on, and what is held out."""
 
     def __init__(self, config: Config, say: Say):
-        self._config = config
-        self._examples = triples.read(
-            Path(config.data.triples), negatives=config.data.negatives
+        self._config, data = config, config.data
+        self._examples = RankingExamples(
+            data.ranking,
+            root=Path(data.root).expanduser(),
+            cache=Path(data.cache_dir).expanduser(),
+            negatives=data.negatives,
+            mixing=data.language_mixing,
+            seed=config.seed,
         )
-        self._held, self._kept = _hold_out(self._examples, config)
-        self.size = len(self._kept)
-        say(f"triples: {self.size} to train on, {len(self._held)} held out")
+        self._check()
+        self._held, self._kept = self._hold_out()
+        self.size = sum(len(indices) for indices, _ in self._kept)
+        say(f"ranking: {self.size} examples to train on, {len(self._held)} held out")
+
+    def _check(self) -> None:
+        objective, data = self._config.objective, self._config.data
+        languages = self._examples.languages
+        if "ranking-scores" in objective.parts() and not self._examples.scored:
+            raise ValueError(
+                "objective 'ranking-scores' needs scores for every document, but some of "
+                f"{[source.name for source in data.ranking]} have none; mine them "
+                "(python -m optical_jax.mine), or choose another objective"
+            )
+        if data.batch_size % languages:
+            raise ValueError(
+                f"data.batch_size must be divisible by the {languages} languages of "
+                f"'round-robin-entries', got {data.batch_size}"
+            )
+        in_batch = objective.contrastive.in_batch and "contrastive" in objective.parts()
+        if languages > 1 and in_batch:
+            raise ValueError(
+                "data.language_mixing 'round-robin-entries' has every query in its batch "
+                "in several languages, so another's positive is no negative; set "
+                "objective.contrastive.in_batch to False"
+            )
+
+    def _hold_out(self) -> tuple[np.ndarray, list[tuple[np.ndarray, float]]]:
+        """Split examples by a hash of the positive: no document is in both parts."""
+        groups = self._examples.groups()
+        hashes = [self._examples.positives(indices) for indices, _ in groups]
+        least = min(int(h.min()) for h in hashes)
+        limit = max(self._config.data.validation_fraction * 2**32, least + 1)
+        held = [i[h < limit] for (i, _), h in zip(groups, hashes, strict=True)]
+        kept = [
+            (i[h >= limit], weight)
+            for (i, weight), h in zip(groups, hashes, strict=True)
+        ]
+        return np.concatenate(held), kept
 
     def stream(
         self, student: Retriever, teacher: Retriever | None, switch: switching.Switch
     ) -> grain.MapDataset:
         data = self._config.data
+        fields = _fields(self._config, tokens.RANKING_FIELDS, student, teacher, {})
+        if "ranking-scores" in self._config.objective.parts():
+            name = f"{self._config.objective.ranking_scores.documents}/document"
+            fields[name] = dataclasses.replace(fields[name], numbers=("scores",))
         return pipeline.stream(
             switch(self._examples),
-            groups=[(self._kept, 1.0)],
-            fields=_fields(self._config, tokens.RANKING_FIELDS, student, teacher, {}),
-            batch_size=data.batch_size,
+            groups=self._kept,
+            fields=fields,
+            batch_size=data.batch_size // self._examples.languages,
             window=data.window,
             buckets=data.buckets,
             seed=self._config.seed,
         )
 
     def held_out(self) -> validation.HeldOut:
-        rows = self._examples.read(self._held)
+        config = self._config.validation
+        drawn = validation.draw(len(self._held), config.queries)
+        rows = self._examples.read(self._held[drawn])
+        # Of a document with several queries the last one is kept.
         texts = {row["document"][0]: row["query"][0] for row in rows}
-        config, documents = self._config.validation, list(texts)
-        drawn = validation.draw(len(documents), config.queries)
-        documents = [documents[i] for i in drawn]
-        queries = [texts[document] for document in documents]
-        return validation.HeldOut(queries, documents, config=config)
-
-
-def _hold_out(
-    examples: triples.TripleExamples, config: Config
-) -> tuple[np.ndarray, np.ndarray]:
-    """Split triples by a hash of the positive: no document is in both parts."""
-    rows = examples.read(np.arange(len(examples)))
-    hashes = np.array([zlib.crc32(row["document"][0].encode()) for row in rows])
-    limit = max(config.data.validation_fraction * 2**32, hashes.min() + 1)
-    return np.flatnonzero(hashes < limit), np.flatnonzero(hashes >= limit)
+        return validation.HeldOut(list(texts.values()), list(texts), config=config)
 
 
 def _student(
@@ -276,7 +321,7 @@ def _student(
     if kept.is_dir():
         return folder.load(kept)
     start = hf.resolve(config.student.path or config.teacher.path)
-    head = config.student.head or (teacher.head if teacher else layout.read(start).head)
+    head = config.student.head or (teacher or folder.load(start)).head
     encoder_folder = start
     if config.student.vocabulary.mode != "keep":
         encoder_folder = run / "vocabulary"

@@ -48,13 +48,20 @@ def make_mesh(config: MeshConfig) -> Mesh:
     )
 
 
-def check_batch(batch_size: int, accumulation: int, mesh: Mesh) -> None:
-    """Refuse a batch that the mesh cannot cut evenly.
+def check_batch(
+    batch_size: int, accumulation: int, mesh: Mesh, *, chunk: int = 0
+) -> None:
+    """Refuse a batch, or a chunk of it, that the mesh cannot cut evenly.
 
     Raises:
         ValueError: naming the divisor.
     """
     shards = mesh.shape["data"] * mesh.shape["fsdp"]
+    if chunk % shards:
+        raise ValueError(
+            "optimizer.gradcache_chunk must be divisible by mesh.data * mesh.fsdp = "
+            f"{shards}, got {chunk}"
+        )
     if batch_size % (shards * accumulation):
         raise ValueError(
             f"data.batch_size must be divisible by mesh.data * mesh.fsdp * "

@@ -16,7 +16,7 @@ from optical_jax.models import retriever
 from optical_jax.models.retriever import Retriever
 from optical_jax.objectives import mixture, tokens
 from optical_jax.objectives.tokens import TokenBatch
-from optical_jax.training import optimizer, sharding
+from optical_jax.training import gradcache, optimizer, sharding
 
 # Arrays of a field with an entry a token; others have an entry an example.
 _TOKEN_ARRAYS = ("ids", "mask", "scored", "vectors", *sorted(tokens.WEIGHED))
@@ -58,13 +58,24 @@ class _Encoder:
         key = f"student/{field}"
         if key not in self.encoded:
             values = _flat(self.batch[key])
-            rngs = None
-            if self.key is not None:
-                index = sorted(self.batch).index(key)
-                rngs = nnx.Rngs(dropout=jax.random.fold_in(self.key, index))
-            model = nnx.merge(self.student_graph, self.student_params)
-            self.encoded[key] = _tokens(self._forward(model, key, values, rngs), values)
+            found = self.student_texts(key, values, self.student_params)
+            self.encoded[key] = _tokens(found, values)
         return self.encoded[key]
+
+    def student_texts(
+        self,
+        key: str,
+        values: dict[str, jax.Array],
+        params: nnx.State,
+        chunk: jax.Array | int = 0,
+    ) -> dict[str, jax.Array]:
+        """Encode rows of a field; dropout depends on the field and on the rows' chunk."""
+        rngs = None
+        if self.key is not None:
+            field = jax.random.fold_in(self.key, sorted(self.batch).index(key))
+            rngs = nnx.Rngs(dropout=jax.random.fold_in(field, chunk))
+        model = nnx.merge(self.student_graph, params)
+        return self._forward(model, key, values, rngs)
 
     def teacher(self, field: str) -> TokenBatch:
         key = f"teacher/{field}"
@@ -141,18 +152,27 @@ def make_step(
     )
 
     def loss_and_grads(params, teacher_params, batch, key, progress):  # noqa: ANN001, ANN202
-        def loss_fn(params):  # noqa: ANN001, ANN202
+        encoder = _Encoder(
+            batch,
+            student_graph,
+            params,
+            teacher_graph,
+            teacher_params,
+            key if config.student.dropout else None,
+            progress,
+            config.objective.weighed(),
+        )
+
+        def learned(params):  # noqa: ANN001, ANN202
             # No time is spent on gradients that no update uses.
-            params = jax.tree.map(_stopped, fixed, params)
-            encode = _Encoder(
-                batch,
-                student_graph,
-                params,
-                teacher_graph,
-                teacher_params,
-                key if config.student.dropout else None,
-                progress,
-                config.objective.weighed(),
+            return jax.tree.map(_stopped, fixed, params)
+
+        if config.optimizer.gradcache_chunk:
+            return _by_chunks(config, encoder, learned)
+
+        def loss_fn(params):  # noqa: ANN001, ANN202
+            encode = dataclasses.replace(
+                encoder, student_params=learned(params), encoded={}
             )
             return mixture.loss(encode, config.objective)
 
@@ -185,6 +205,34 @@ def make_step(
         ),
         out_shardings=(shardings, whole),
         donate_argnames="state",
+    )
+
+
+def _by_chunks(
+    config: Config,
+    encoder: _Encoder,
+    learned: Callable[[nnx.State], nnx.State],
+) -> Any:  # noqa: ANN401
+    """Return loss, metrics and gradients; the student encodes a chunk at a time."""
+    keys = [f"{who}/{f}" for who, f in config.objective.kinds() if who == "student"]
+    fields = {key: _flat(encoder.batch[key]) for key in keys}
+
+    def loss_fn(found: dict[str, dict[str, jax.Array]]) -> Any:  # noqa: ANN401
+        encoded = {key: _tokens(found[key], fields[key]) for key in keys}
+        encode = dataclasses.replace(encoder, encoded=encoded)
+        return mixture.loss(encode, config.objective)
+
+    def encode_rows(
+        params: nnx.State, key: str, rows: dict[str, jax.Array], chunk: jax.Array
+    ) -> dict[str, jax.Array]:
+        return encoder.student_texts(key, rows, learned(params), chunk)
+
+    return gradcache.value_and_grad(
+        loss_fn,
+        encode_rows,
+        encoder.student_params,
+        {key: {k: rows[k] for k in ("ids", "mask")} for key, rows in fields.items()},
+        chunk=config.optimizer.gradcache_chunk,
     )
 
 

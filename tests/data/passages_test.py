@@ -64,6 +64,7 @@ def test_a_limit_keeps_a_random_part_whatever_the_order(tmp_path):
         ('{"text": "one"}\n{broken\n', r"p\.jsonl, line 2: expected a JSON object"),
         ('{"txt": "one"}\n', r"line 1: expected a JSON object with 'text'"),
         ("[1]\n", r"line 1: expected a JSON object with 'text'"),
+        ("1\n", r"line 1: expected a JSON object with 'text'"),
         ('{"text": "one"}\n', r"at least two different texts, got 1 in .*p\.jsonl"),
     ],
 )

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from optical_jax.data import pipeline, teacher_vectors, triples
+from optical_jax.data import pipeline, teacher_vectors
 from optical_jax.retrieval import encode
 from tests.models import tiny
 
@@ -135,19 +135,31 @@ def test_cached_vectors_are_the_teachers(tmp_path):
         assert not vectors[~mask].any()
 
 
-def test_triples_keep_a_query_and_its_documents_together():
+class _Triples:
+    """Query i with three documents and their scores."""
+
+    def read(self, indices):
+        names = [str(int(i)).translate(_SPELL) for i in indices]
+        return [
+            {
+                "query": [n],
+                "document": [f"who {n}", f"the {n}", f"book {n}"],
+                "scores": [int(i), 0.5, 0.0],
+            }
+            for i, n in zip(indices, names, strict=True)
+        ]
+
+
+def test_a_query_its_documents_and_their_scores_stay_together():
     model = tiny.make(tiny.COLBERT)
-    names = [str(i).translate(_SPELL) for i in range(16)]
-    rows = [
-        {"query": n, "positive": f"who {n}", "negatives": [f"the {n}", f"book {n}"]}
-        for n in names
-    ]
     fields = {
         "query": pipeline.Field(text=model.text, kind="query"),
-        "document": pipeline.Field(text=model.text, kind="document"),
+        "document": pipeline.Field(
+            text=model.text, kind="document", numbers=("scores",)
+        ),
     }
     stream = pipeline.stream(
-        triples.TripleExamples(rows, negatives=2),
+        _Triples(),
         groups=[(np.arange(16), 1.0)],
         fields=fields,
         batch_size=4,
@@ -164,11 +176,14 @@ def test_triples_keep_a_query_and_its_documents_together():
         tokens = model.text.tokens(ids)
         return "".join(tokens[2 : tokens.index("[SEP]")]).replace("##", "")
 
-    for query, documents in zip(
-        batch["query"]["ids"], batch["document"]["ids"], strict=True
+    documents = batch["document"]
+    assert documents["scores"].dtype == np.float32
+    for query, texts, scores in zip(
+        batch["query"]["ids"], documents["ids"], documents["scores"], strict=True
     ):
         n = words(query)
-        assert [words(d) for d in documents] == [f"who{n}", f"the{n}", f"book{n}"]
+        assert [words(text) for text in texts] == [f"who{n}", f"the{n}", f"book{n}"]
+        assert scores.tolist() == [int(n.translate(_READ)), 0.5, 0.0]
 
 
 def test_streams_lie_side_by_side_and_resume_together():

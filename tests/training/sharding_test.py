@@ -55,3 +55,6 @@ def test_a_batch_that_the_mesh_cannot_cut_is_refused():
     sharding.check_batch(32, 2, mesh)
     with pytest.raises(ValueError, match=r"divisible by .* = 16, got 24"):
         sharding.check_batch(24, 2, mesh)
+    sharding.check_batch(32, 2, mesh, chunk=16)
+    with pytest.raises(ValueError, match=r"gradcache_chunk must be .* = 8, got 4"):
+        sharding.check_batch(32, 2, mesh, chunk=4)
