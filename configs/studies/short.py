@@ -15,8 +15,6 @@ _OBJECTIVES = (
     "max-align",
     "greedy",
     "sentence-mse",
-    "bitext-contrastive",
-    "transport + bitext-contrastive:0.1",
     "position",
     "word-links",
     "sentence-cosine",
