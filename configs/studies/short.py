@@ -12,12 +12,14 @@ from optical_jax.studies.grid import Axis, Grid, Study
 
 _OBJECTIVES = (
     "transport",
+    "transport + scores:0.2",
     "max-align",
     "greedy",
     "sentence-mse",
     "position",
     "word-links",
     "sentence-cosine",
+    "scores",
 )
 
 
