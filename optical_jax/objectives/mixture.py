@@ -14,6 +14,7 @@ from typing import Any
 from jaxtyping import Array, Float
 
 from optical_jax.objectives import (
+    bitext_contrastive,
     contrastive,
     greedy,
     max_align,
@@ -26,6 +27,7 @@ from optical_jax.objectives import (
     transport,
     word_links,
 )
+from optical_jax.objectives.bitext_contrastive import BitextContrastiveConfig
 from optical_jax.objectives.contrastive import ContrastiveConfig
 from optical_jax.objectives.greedy import GreedyConfig
 from optical_jax.objectives.max_align import MaxAlignConfig
@@ -48,6 +50,7 @@ LOSSES: dict[str, Callable[..., tuple[Float[Array, ""], Metrics]]] = {
     "word-links": word_links.loss,
     "sentence-mse": sentence_mse.loss,
     "sentence-cosine": sentence_cosine.loss,
+    "bitext-contrastive": bitext_contrastive.loss,
     "contrastive": contrastive.loss,
     "scores": scores.loss,
     "ranking-scores": ranking_scores.loss,
@@ -62,6 +65,7 @@ class ObjectiveConfig:
 
     # Names with weights, added up: "transport", "transport:1.0 + contrastive:0.2".
     mix: str = "transport"
+    # Of each objective, used where the mix names it.
     transport: TransportConfig = TransportConfig()
     greedy: GreedyConfig = GreedyConfig()
     max_align: MaxAlignConfig = MaxAlignConfig()
@@ -69,6 +73,7 @@ class ObjectiveConfig:
     word_links: WordLinksConfig = WordLinksConfig()
     sentence_mse: SentenceMseConfig = SentenceMseConfig()
     sentence_cosine: SentenceCosineConfig = SentenceCosineConfig()
+    bitext_contrastive: BitextContrastiveConfig = BitextContrastiveConfig()
     contrastive: ContrastiveConfig = ContrastiveConfig()
     scores: ScoresConfig = ScoresConfig()
     ranking_scores: RankingScoresConfig = RankingScoresConfig()
