@@ -41,6 +41,7 @@ from optical_jax.retrieval import (
 from optical_jax.retrieval import parallel as parallel_lib
 from optical_jax.retrieval.bm25 import Bm25Config
 from optical_jax.retrieval.evaluate_options import Options
+from optical_jax.retrieval.fusion import FusionConfig
 from optical_jax.retrieval.searcher import Stages
 from optical_jax.retrieval.translation import Ibm1Config
 from optical_jax.training import workdir as workdir_lib
@@ -63,7 +64,7 @@ def run(
     bm25: Bm25Config | None = None,
     ibm1: Ibm1Config | None = None,
     fuse: Sequence[str] = (),
-    weights: Sequence[float] = (),
+    fusion: FusionConfig | None = None,
     baseline: str | None = None,
     parallel: Sequence[str] = (),
     samples: int = 100_000,
@@ -91,7 +92,7 @@ def run(
         bm25: of the lexical methods.
         ibm1: how queries are translated word by word.
         fuse: names of methods; none: student and ibm1+bm25, where they are.
-        weights: of these; none: chosen on tune_queries, else equal.
+        fusion: how these are fused.
         baseline: see `comparison.measure`.
         parallel: groups of query sets whose language bias is measured, "en,mr,hi" each.
         samples: sign assignments of the permutation tests.
@@ -135,7 +136,7 @@ def run(
         )
     found += methods.of_runs(runs or {}, unjudged=unjudged)
     evaluation = comparison.measure(
-        methods.with_fusion(found, fuse, tasks=asked, weights=weights, depth=depth),
+        methods.with_fusion(found, fuse, tasks=asked, config=fusion, depth=depth),
         asked,
         collection=collection.name,
         baseline=baseline,
@@ -153,7 +154,7 @@ def compare_runs(
     unjudged: tasks.Unjudged = "error",
     depth: int = 1000,
     fuse: Sequence[str] = (),
-    weights: Sequence[float] = (),
+    fusion: FusionConfig | None = None,
     baseline: str | None = None,
     samples: int = 100_000,
     seed: int = 0,
@@ -162,7 +163,7 @@ def compare_runs(
     task = tasks.of_qrels(qrels, unjudged=unjudged)
     found = methods.of_runs(runs, unjudged=unjudged)
     return comparison.measure(
-        methods.with_fusion(found, fuse, tasks=[task], weights=weights, depth=depth),
+        methods.with_fusion(found, fuse, tasks=[task], config=fusion, depth=depth),
         [task],
         collection=task.queries,
         baseline=baseline,

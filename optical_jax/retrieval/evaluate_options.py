@@ -12,6 +12,7 @@ from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import machine_translation, tasks, trec
 from optical_jax.retrieval.bm25 import Bm25Config
 from optical_jax.retrieval.command import EncoderOptions
+from optical_jax.retrieval.fusion import FusionConfig
 from optical_jax.retrieval.translation import Ibm1Config
 from optical_jax.training import workdir as workdir_lib
 
@@ -58,8 +59,8 @@ class Options(EncoderOptions):
     # Rows to fuse, by weights and by reciprocal ranks; none: student and ibm1+bm25, where
     # they are.
     fuse: tuple[str, ...] = ()
-    # Of these rows; none: chosen on tune_queries, else equal.
-    weights: tuple[float, ...] = ()
+    # How they are fused.
+    fusion: FusionConfig = FusionConfig()
     # The row that every other one is tested against; "all": every two are; None: every
     # two of at most 6 rows, and more against the student where there is one.
     baseline: str | None = None
@@ -174,7 +175,7 @@ class Options(EncoderOptions):
         return {
             "depth": self.depth,
             "fuse": self.fuse,
-            "weights": self.weights,
+            "fusion": self.fusion,
             "baseline": self.baseline,
             "samples": self.samples,
             "seed": seed,

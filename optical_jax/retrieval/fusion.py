@@ -7,6 +7,7 @@ by doc_id, ascending, as everywhere here.
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,28 @@ Normalization = Literal["min-max", "z"]
 _STEPS = {2: 20}
 _STEPS_OF_MORE = 10
 TUNED_BY = "nDCG@10"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionConfig:
+    """How runs are fused."""
+
+    # Of the runs, in their order; none: chosen on other queries where there are some, else
+    # equal. Only their proportions matter.
+    weights: tuple[float, ...] = ()
+    # How scores of different systems are made comparable before they are summed.
+    normalization: Normalization = "min-max"
+    # Of reciprocal ranks.
+    k: int = 60
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if any(not 0 <= weight < np.inf for weight in self.weights):
+            raise ValueError(
+                f"fusion.weights must be numbers of 0 or more, got {self.weights}"
+            )
+        if self.k < 0:
+            raise ValueError(f"fusion.k must be at least 0, got {self.k}")
 
 
 def reciprocal_rank(

@@ -9,6 +9,7 @@ from typing import Any
 from optical_jax.data.sources import Pair
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import fusion, trec
+from optical_jax.retrieval.fusion import FusionConfig
 from optical_jax.retrieval.searcher import Search, Searcher
 from optical_jax.retrieval.tasks import Task, Unjudged, Wording
 from optical_jax.retrieval.translation import Ibm1Config
@@ -115,7 +116,7 @@ def with_fusion(
     names: Sequence[str] = (),
     *,
     tasks: Sequence[Task],
-    weights: Sequence[float] = (),
+    config: FusionConfig | None = None,
     depth: int = 1000,
 ) -> list[Method]:
     """Append the fusions of some methods, by a weighted sum and by reciprocal ranks.
@@ -125,7 +126,7 @@ def with_fusion(
         names: two or more of them, whose fusion is named by them ("a+b"); none: the
             fusion of student and ibm1+bm25, named "fusion", if they are there.
         tasks: that the methods will be given.
-        weights: see `fused`.
+        config: how; its weights are in the order of the names.
         depth: documents ranked for each query.
 
     Raises:
@@ -142,10 +143,11 @@ def with_fusion(
             f"fuse must name two or more of the methods compared ({', '.join(known)}), "
             f"got {' '.join(wanted)}"
         )
-    if weights and len(weights) != len(wanted):
+    config = config or FusionConfig()
+    if config.weights and len(config.weights) != len(wanted):
         raise ValueError(
-            f"weights must be one for each method fused ({', '.join(wanted)}), got "
-            f"{len(weights)}"
+            f"fusion.weights must be one for each method fused ({', '.join(wanted)}), "
+            f"got {len(config.weights)}"
         )
     parts = [known[name] for name in wanted]
     for task in [*tasks, *(task.tune for task in tasks if task.tune)]:
@@ -156,23 +158,19 @@ def with_fusion(
                     f"than those of {task.queries!r} for {part.name!r}"
                 )
     name = "+".join(names) if names else FUSION
-    return [*methods, *fused(parts, name=name, weights=weights, depth=depth)]
+    return [*methods, *fused(parts, config, name=name, depth=depth)]
 
 
 def fused(
-    parts: Sequence[Method],
-    *,
-    name: str,
-    weights: Sequence[float] = (),
-    depth: int = 1000,
+    parts: Sequence[Method], config: FusionConfig, *, name: str, depth: int
 ) -> list[Method]:
     """Return two fusions of methods: by a weighted sum, and by reciprocal ranks.
 
     Args:
         parts: two or more; all must be given the same query ids.
+        config: how; where it has no weights they are chosen on the task's `tune`, and
+            are equal without one.
         name: of the weighted sum; "-rrf" is appended for the other one.
-        weights: of the parts; none: chosen on the task's `tune` where it has one, else
-            equal.
         depth: documents ranked for each query.
     """
 
@@ -181,26 +179,34 @@ def fused(
 
     @functools.cache
     def chosen(task: Task) -> tuple[float, ...]:
-        if weights:
-            return tuple(weights)
+        if config.weights:
+            return config.weights
         if task.tune is None:
             return (1 / len(parts),) * len(parts)
-        return fusion.tune(runs(task.tune), task.tune.qrels)
+        return fusion.tune(
+            runs(task.tune), task.tune.qrels, normalization=config.normalization
+        )
 
     def details(task: Task) -> dict[str, Any]:
         by_name = {part.name: w for part, w in zip(parts, chosen(task), strict=True)}
-        found = {"weights": by_name, "normalization": "min-max"}
-        if task.tune is None or weights:
+        found = {"weights": by_name, "normalization": config.normalization}
+        if task.tune is None or config.weights:
             return found
         return found | {"tuned_on": task.tune.queries, "tuned_by": fusion.TUNED_BY}
 
     def weighted(task: Task) -> trec.Run:
-        return fusion.weighted(runs(task), chosen(task), depth=depth)
+        return fusion.weighted(
+            runs(task), chosen(task), normalization=config.normalization, depth=depth
+        )
 
     def ranks(task: Task) -> trec.Run:
-        return fusion.reciprocal_rank(runs(task), depth=depth)
+        return fusion.reciprocal_rank(runs(task), k=config.k, depth=depth)
 
     return [
         Method(name=name, search=functools.cache(weighted), details=details),
-        Method(name=f"{name}-rrf", search=functools.cache(ranks)),
+        Method(
+            name=f"{name}-rrf",
+            search=functools.cache(ranks),
+            details=lambda _: {"k": config.k},
+        ),
     ]

@@ -97,6 +97,8 @@ def test_compositions_are_all_of_them():
     [
         (lambda: fusion.reciprocal_rank([A]), "two runs or more, got 1"),
         (lambda: fusion.reciprocal_rank([A, B], k=-1), "at least 0, got -1"),
+        (lambda: fusion.FusionConfig(k=-1), "fusion.k must be at least 0, got -1"),
+        (lambda: fusion.FusionConfig(weights=(1.0, -1.0)), "fusion.weights must be"),
         (lambda: fusion.weighted([A, B], [1.0]), r"each of 2 runs, .* got \[1.0\]"),
         (lambda: fusion.weighted([A, B], [0.0, 0.0]), "not all of them 0"),
         (lambda: fusion.weighted([A, B], [2.0, -1.0]), "a weight of 0 or more"),

@@ -5,6 +5,7 @@ import pytest
 from optical_jax.data import collection as collection_lib
 from optical_jax.data.sources import Pair
 from optical_jax.retrieval import bm25, fusion, methods, tasks
+from optical_jax.retrieval.fusion import FusionConfig
 from optical_jax.retrieval.searcher import Searcher
 from tests.models import tiny
 from tests.retrieval import world
@@ -89,9 +90,15 @@ def test_two_fusions_are_appended():
         "normalization": "min-max",
     }
     (_, _, weighted, _) = methods.with_fusion(
-        found[:2], ["b", "a"], tasks=[TASK], weights=[1.0, 3.0], depth=1
+        found[:2],
+        ["b", "a"],
+        tasks=[TASK],
+        config=FusionConfig(weights=(1.0, 3.0), normalization="z"),
+        depth=1,
     )
-    assert weighted.search(TASK) == fusion.weighted([B, A], [1.0, 3.0], depth=1)
+    assert weighted.search(TASK) == fusion.weighted(
+        [B, A], [1.0, 3.0], normalization="z", depth=1
+    )
     assert weighted.details(TASK)["weights"] == {"b": 1.0, "a": 3.0}
 
 
@@ -131,7 +138,9 @@ def test_weights_are_chosen_on_other_queries():
 def test_bad_fusions(names, weights, message):
     parts = methods.of_runs({"a": A, "b": B})
     with pytest.raises(ValueError, match=message):
-        methods.with_fusion(parts, names, tasks=[TASK], weights=weights)
+        methods.with_fusion(
+            parts, names, tasks=[TASK], config=FusionConfig(weights=weights)
+        )
 
 
 def test_fused_methods_must_answer_the_same_queries(searcher):
