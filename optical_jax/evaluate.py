@@ -147,35 +147,10 @@ def run(
     return dataclasses.replace(evaluation, bias=bias)
 
 
-def compare_runs(
-    qrels: Path,
-    runs: Mapping[str, trec.Run],
-    *,
-    unjudged: tasks.Unjudged = "error",
-    depth: int = 1000,
-    fuse: Sequence[str] = (),
-    fusion: FusionConfig | None = None,
-    baseline: str | None = None,
-    samples: int = 100_000,
-    seed: int = 0,
-) -> record.Evaluation:
-    """Evaluate runs by a judgments file alone; the arguments are those of `run`."""
-    task = tasks.of_qrels(qrels, unjudged=unjudged)
-    found = methods.of_runs(runs, unjudged=unjudged)
-    return comparison.measure(
-        methods.with_fusion(found, fuse, tasks=[task], config=fusion, depth=depth),
-        [task],
-        collection=task.queries,
-        baseline=baseline,
-        samples=samples,
-        seed=seed,
-    )
-
-
 def _measure(options: Options, console: rich.console.Console) -> record.Evaluation:
     runs = options.load_runs()
     if options.qrels is not None:
-        return compare_runs(options.qrels, runs, **options.of_comparison())
+        return comparison.compare_runs(options.qrels, runs, **options.of_comparison())
     collection = collection_lib.load(
         options.collection.expanduser(), titles=options.titles
     )

@@ -1,11 +1,15 @@
 """Measure methods on tasks, and test which of them differ."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from optical_jax.retrieval import measures, record, significance
+from optical_jax.retrieval import measures, record, significance, trec
+from optical_jax.retrieval import methods as method_lib
+from optical_jax.retrieval import tasks as task_lib
+from optical_jax.retrieval.fusion import FusionConfig
 from optical_jax.retrieval.methods import STUDENT, Method
-from optical_jax.retrieval.tasks import Task
+from optical_jax.retrieval.tasks import Task, Unjudged
 
 # Every two of more methods make a family of tests in which little is significant: 6 have
 # 15 pairs, 10 have 45, on each measure.
@@ -75,6 +79,46 @@ def rows(
 ) -> list[record.Row]:
     """Run and measure every method on every task, without tests; see `measure`."""
     return [_row(m, task, collection, seed) for task in tasks for m in methods]
+
+
+def compare_runs(
+    qrels: Path,
+    runs: Mapping[str, trec.Run],
+    *,
+    unjudged: Unjudged = "error",
+    depth: int = 1000,
+    fuse: Sequence[str] = (),
+    fusion: FusionConfig | None = None,
+    baseline: str | None = None,
+    samples: int = 100_000,
+    seed: int = 0,
+) -> record.Evaluation:
+    """Measure runs, and fusions of them, by a judgments file alone.
+
+    Args:
+        qrels: the judgments file; its name stands for the collection.
+        runs: of any systems, by name.
+        unjudged: whether queries without a relevant document are an error or left out.
+        depth: documents of a fused run.
+        fuse: names of runs to fuse.
+        fusion: how.
+        baseline: as in `measure`, like the rest.
+        samples: sign assignments of the permutation tests.
+        seed: recorded with every row.
+
+    Raises:
+        ValueError: if the file, the names or the runs do not fit.
+    """
+    task = task_lib.of_qrels(qrels, unjudged=unjudged)
+    found = method_lib.of_runs(runs, unjudged=unjudged)
+    return measure(
+        method_lib.with_fusion(found, fuse, tasks=[task], config=fusion, depth=depth),
+        [task],
+        collection=task.queries,
+        baseline=baseline,
+        samples=samples,
+        seed=seed,
+    )
 
 
 def _row(method: Method, task: Task, collection: str, seed: int) -> record.Row:

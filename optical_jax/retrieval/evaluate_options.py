@@ -1,5 +1,6 @@
 """The options of `optical_jax.evaluate`, checked, and what they name, loaded."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,8 +139,12 @@ class Options(EncoderOptions):
         config = workdir_lib.read_config(self.workdir)
         if not config.data.sources:
             return []
+        longest = max(config.data.cleaning.max_characters, self.ibm1.max_characters)
+        cleaning = dataclasses.replace(config.data.cleaning, max_characters=longest)
+        data = dataclasses.replace(config.data, cleaning=cleaning)
         try:
-            return prepare.prepare_bitext(config).pairs("train")
+            prepared = prepare.prepare_bitext(dataclasses.replace(config, data=data))
+            return prepared.pairs("train")
         except FileNotFoundError as error:
             say(f"no row ibm1+bm25, the run's bitext is not there: {error}")
             return []
@@ -168,7 +173,7 @@ class Options(EncoderOptions):
         return dict(zip(names, read, strict=False))
 
     def of_comparison(self) -> dict[str, Any]:
-        """Return the arguments of `evaluate.run` that `evaluate.compare_runs` has too."""
+        """Return the arguments of `evaluate.run` that `compare_runs` has, too."""
         seed = self.seed
         if self.workdir is not None:
             seed = workdir_lib.read_config(self.workdir).seed

@@ -45,12 +45,20 @@ class Ibm1Config:
     min_probability: float = 0.0
     # Nor are those after the ones whose probabilities add up to this.
     cumulative: float = 1.0
-    # Scale the probabilities of those used to a sum of 1.
-    normalize: bool = False
+    # Scale the probabilities of those used to a sum of 1. With this and copies, the mean
+    # over AfriQA's development questions in hau, ibo and kin rose from .639 to .689 (R@10)
+    # and from .446 to .483 (RR@10).
+    normalize: bool = True
     # Steps of expectation maximisation.
     iterations: int = 5
     # Of a prior for words at similar places (Dyer et al. 2013); 0: plain IBM model 1.
     tension: float = 0.0
+    # How often each word of the bitext that documents have as well is paired with itself:
+    # names and loan words are spelled alike, and seen too seldom to learn it.
+    copies: int = 2
+    # Longest sentence of a workdir's bitext that is used, in characters. The student's own
+    # limit is for its speed; the lexicon needs none.
+    max_characters: int = 1000
     # Pairs it is estimated from; of a larger bitext as many are drawn.
     max_pairs: int = 300_000
 
@@ -62,6 +70,8 @@ class Ibm1Config:
             "cumulative": (0 < self.cumulative <= 1, "in (0, 1]"),
             "iterations": (self.iterations >= 1, "at least 1"),
             "tension": (self.tension >= 0, "at least 0"),
+            "copies": (self.copies >= 0, "at least 0"),
+            "max_characters": (self.max_characters >= 1, "at least 1"),
             "max_pairs": (self.max_pairs >= 1, "at least 1"),
         }
         for name, (holds, rule) in rules.items():
@@ -89,6 +99,7 @@ def estimate(
     if len(pairs) > config.max_pairs:
         pairs = random.Random(0).sample(pairs, config.max_pairs)
     tokens = [(words.terms(s), alignment.word_tokenize(t)) for s, t in pairs]
+    tokens += config.copies * _copies(tokens, words)
     digest = hashlib.sha256()
     for part in ([_FORMAT, config.iterations, config.tension], *tokens):
         digest.update(json.dumps(part).encode())
@@ -99,6 +110,15 @@ def estimate(
         )
         _write(path, lexicon)
     return _read(path)
+
+
+def _copies(
+    tokens: Sequence[tuple[list[str], list[str]]], words: bm25.Bm25
+) -> list[tuple[list[str], list[str]]]:
+    """Return a pair for each target word whose own spelling is a term of the documents."""
+    targets = sorted({word for _, target in tokens for word in target})
+    found = ((words.terms(word), [word]) for word in targets)
+    return [pair for pair in found if pair[0] and words.vocabulary.keys() >= {*pair[0]}]
 
 
 def translate(

@@ -1,10 +1,13 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from optical_jax import prepare
 from optical_jax.data import collection as collection_lib
+from optical_jax.data.clean import CleaningConfig
 from optical_jax.retrieval.evaluate_options import Options
+from optical_jax.retrieval.translation import Ibm1Config
 from optical_jax.training import workdir
 from tests.retrieval import world
 from tests.training import tiny_run
@@ -54,6 +57,15 @@ def test_the_bitext_is_that_of_the_run(tmp_path):
     assert not said
     named = Options(collection=C, bitext=str(prepared.directory))
     assert named.load_pairs(said.append) == pairs
+    # The student's limit of length is not the lexicon's.
+    short = dataclasses.replace(config.data, cleaning=CleaningConfig(max_characters=20))
+    workdir.open_run(
+        dataclasses.replace(config, data=short, workdir=str(tmp_path / "short"))
+    )
+    whole = Options(collection=C, workdir=tmp_path / "short")
+    assert sorted(whole.load_pairs(said.append)) == sorted(pairs)
+    cut = dataclasses.replace(whole, ibm1=Ibm1Config(max_characters=20))
+    assert 0 < len(cut.load_pairs(said.append)) < len(pairs)
     none = Options(collection=C, workdir=tmp_path / "run", bitext="none")
     assert none.load_pairs(said.append) == []
     (tmp_path / "train.en").unlink()

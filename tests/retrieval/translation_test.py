@@ -33,7 +33,8 @@ PAIRS = [
 
 
 def translated(text, **fields):
-    return translation.translate(text, LEXICON, Ibm1Config(**fields), words=WORDS)
+    config = Ibm1Config(**{"normalize": False, **fields})
+    return translation.translate(text, LEXICON, config, words=WORDS)
 
 
 def test_words_become_distributions_and_others_stay():
@@ -65,7 +66,8 @@ def test_cuts(fields, expected):
 
 
 def test_weighted_is_the_sum_of_translations_weights():
-    found = translation.rank(["mji mkuu"], LEXICON, Ibm1Config(), words=WORDS)
+    config = Ibm1Config(normalize=False)
+    found = translation.rank(["mji mkuu"], LEXICON, config, words=WORDS)
     score = {term: WORDS.score({term: 1.0}) for term in ("city", "town", "capital")}
     expected = 0.5 * score["city"] + 0.3 * score["town"] + 1.0 * score["capital"]
     assert found.indices.tolist() == [[0, 1, -1, -1]]
@@ -74,7 +76,7 @@ def test_weighted_is_the_sum_of_translations_weights():
 
 
 def test_psq_is_the_sum_of_its_words_mixtures():
-    config = Ibm1Config(method="psq", translations=2)
+    config = Ibm1Config(method="psq", translations=2, normalize=False)
     found = translation.rank(["mji mkuu", ""], LEXICON, config, words=WORDS, k=1)
     expected = WORDS.score_mixture({"city": 0.5, "town": 0.3})
     expected = expected + WORDS.score_mixture({"capital": 0.9})
@@ -129,8 +131,25 @@ def test_the_lexicon_is_estimated_once_for_the_same_terms(tmp_path, monkeypatch)
         translation.estimate(PAIRS, config, words=WORDS, cache=tmp_path)
 
 
+def test_a_name_is_paired_with_itself(tmp_path):
+    """Seen once among other words, it could be any of theirs."""
+    pairs = [*PAIRS, Pair("a large town of Kenya", "nairobi na kenya ni miji")]
+
+    def best(word, copies):
+        lexicon = translation.estimate(
+            pairs, Ibm1Config(copies=copies), words=WORDS, cache=tmp_path
+        )
+        return lexicon.translations(word, 1)[0]
+
+    assert best("kenya", 0)[1] < 0.3
+    assert best("kenya", 2)[0] == "kenya"
+    assert best("kenya", 2)[1] > 0.8
+    # No document has this one.
+    assert best("nairobi", 2)[0] != "nairobi"
+
+
 def test_a_large_bitext_is_sampled(tmp_path):
-    config = Ibm1Config(max_pairs=2)
+    config = Ibm1Config(max_pairs=2, copies=0)
     found = translation.estimate(PAIRS, config, words=WORDS, cache=tmp_path)
     assert 0 < len(found.target_words) <= 3
     again = translation.estimate(PAIRS, config, words=WORDS, cache=tmp_path)
@@ -146,6 +165,8 @@ def test_a_large_bitext_is_sampled(tmp_path):
         ("cumulative", 0.0),
         ("iterations", 0),
         ("tension", -1.0),
+        ("copies", -1),
+        ("max_characters", 0),
         ("max_pairs", 0),
     ],
 )
