@@ -46,12 +46,13 @@ class DictionarySource:
     # Whether to translate from the second language into the first; for "bitext", from the
     # target's into the source's.
     reverse: bool = False
-    # Dictionaries of one language are used as one; several languages take turns.
+    # Dictionaries of one language are used as one, an earlier one's entries before those
+    # of later ones; several languages take turns.
     language: str = ""
     # Most words of an entry ("bitext"); 1 is a word-by-word lexicon.
     max_words: int = 4
     # Less probable translations are left out ("bitext").
-    min_probability: float = 0.05
+    min_probability: float = 0.1
 
     def __post_init__(self) -> None:
         """Check that the fields the format needs are there, and the ranges."""
@@ -145,7 +146,11 @@ def collect(rows: Iterable[tuple[str, str, float]]) -> Entries:
 
 
 def merge(dictionaries: Sequence[Dictionary]) -> list[Dictionary]:
-    """Join the dictionaries of each language; each has an equal say in an entry."""
+    """Join the dictionaries of each language; the first that has an entry gives it.
+
+    Measured on held-out Swahili, a small dictionary of base forms made the glosses of one
+    learnt from bitext worse where it had a say in the same entries.
+    """
     languages: dict[str, list[Dictionary]] = {}
     for dictionary in dictionaries:
         languages.setdefault(dictionary.language, []).append(dictionary)
@@ -167,19 +172,7 @@ def _joined_names(group: Sequence[Dictionary]) -> Entries | None:
 
 
 def _joined(tables: Sequence[Entries]) -> Entries:
-    if len(tables) == 1:
-        return tables[0]
-    weights: dict[Key, dict[str, float]] = {}
-    for table in tables:
-        for key, translations in table.items():
-            sums = weights.setdefault(key, {})
-            for text, probability in translations:
-                sums[text] = sums.get(text, 0.0) + probability
-    return collect(
-        (" ".join(key), text, weight)
-        for key, found in weights.items()
-        for text, weight in found.items()
-    )
+    return {key: found for table in reversed(tables) for key, found in table.items()}
 
 
 def _turned(row: tuple[str, str], reverse: bool) -> tuple[str, str]:

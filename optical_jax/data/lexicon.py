@@ -21,7 +21,8 @@ from optical_jax.data.lexicon_file import Row
 from optical_jax.data.phrases import Linked, Phrase
 from optical_jax.data.word_spans import Span
 
-# A phrase pair seen once is chance; more words need more to be worth an entry.
+# A phrase pair seen once is chance, unless it is all of its sentences; phrases of several
+# words need more to be worth an entry.
 _MIN_COUNT = 2
 _MIN_PHRASE_COUNT = 3
 # The share of a phrase's occurrences that are translated as a whole.
@@ -85,7 +86,9 @@ class _Events:
     places: Int[np.ndarray, "e 5"]
     source: Int[np.ndarray, " e"]
     target: Int[np.ndarray, " e"]
-    # Whether the phrase begins a question; whether it is a name.
+    # Whether the phrase is the whole pair, as in a list of words; begins a question; is a
+    # name.
+    whole: Bool[np.ndarray, " e"]
     question: Bool[np.ndarray, " e"]
     name: Bool[np.ndarray, " e"]
 
@@ -109,6 +112,8 @@ class _Entry:
 class _Count(NamedTuple):
     count: int
     weight: float
+    # Whether it was seen as a whole pair.
+    whole: bool
 
 
 def learn(
@@ -145,7 +150,7 @@ def learn(
 
 def _events(linked: Sequence[Linked], max_words: int) -> _Events:
     places, source, target = array("i"), array("q"), array("q")
-    question, name = array("b"), array("b")
+    whole, question, name = array("b"), array("b"), array("b")
     for number, pair in enumerate(linked):
         words, translated = [
             [s.word for s in side] for side in (pair.source, pair.target)
@@ -158,12 +163,14 @@ def _events(linked: Sequence[Linked], max_words: int) -> _Events:
             places.extend((number, *p))
             source.append(hash(" ".join(words[p.begin : p.end])))
             target.append(hash(" ".join(translated[p.target_begin : p.target_end])))
+            whole.append(p == (0, len(words), 0, len(translated)))
             question.append(asked[p.begin])
             name.append(capital[p.begin] and capital[p.end - 1])
     return _Events(
         np.array(places).reshape(-1, 5),
         np.array(source, np.int64),
         np.array(target, np.int64),
+        np.array(whole, bool),
         np.array(question, bool),
         np.array(name, bool),
     )
@@ -177,9 +184,10 @@ def _frequencies(values: Int[np.ndarray, " e"]) -> Int[np.ndarray, " e"]:
 
 def _entries(linked: Sequence[Linked], events: _Events) -> dict[str, _Entry]:
     together = _frequencies(events.source * 1_000_003 ^ events.target)
-    often = together >= _MIN_COUNT
+    often = (together >= _MIN_COUNT) | events.whole
     sums = zip(
         events.places[often].tolist(),
+        events.whole[often].tolist(),
         _frequencies(events.source)[often].tolist(),
         _frequencies(events.target)[often].tolist(),
         together[often].tolist(),
@@ -188,12 +196,15 @@ def _entries(linked: Sequence[Linked], events: _Events) -> dict[str, _Entry]:
     entries: dict[str, _Entry] = {}
     spellings: dict[tuple[str, str], collections.Counter[str]] = {}
     found: dict[tuple[str, str], tuple[int, int, int]] = {}
-    for (number, *place), *counts in sums:
+    wholes: set[tuple[str, str]] = set()
+    for (number, *place), whole, *counts in sums:
         pair, phrase = linked[number], Phrase(*place)
         words = " ".join(s.word for s in pair.source[phrase.begin : phrase.end])
         target = pair.target[phrase.target_begin : phrase.target_end]
         key = (words, " ".join(s.word for s in target))
         found[key] = tuple(counts)
+        if whole:
+            wholes.add(key)
         # Where it does not begin a sentence, a word is spelt as it always is.
         spelling = pair.target_text(phrase.target_begin, phrase.target_end)
         counts_of = spellings.setdefault(key, collections.Counter())
@@ -203,7 +214,8 @@ def _entries(linked: Sequence[Linked], events: _Events) -> dict[str, _Entry]:
         spelling = max(spellings[words, target].items(), key=lambda e: (e[1], e[0]))[0]
         weight = count / total * math.sqrt(count / reverse)
         entry = entries.setdefault(words, _Entry(total, {}))
-        entry.translations[spelling] = _Count(count, weight)
+        is_whole = (words, target) in wholes
+        entry.translations[spelling] = _Count(count, weight, is_whole)
     return entries
 
 
@@ -217,7 +229,9 @@ def _kept(
         words
         for words, entry in entries.items()
         if " " in words
-        and max(c.count for c in entry.translations.values()) >= _MIN_PHRASE_COUNT
+        and any(
+            c.whole or c.count >= _MIN_PHRASE_COUNT for c in entry.translations.values()
+        )
     }
     seen = _occurrences(linked, several)
     return {

@@ -51,7 +51,7 @@ def test_dictionaries_of_a_language_become_one(
     other = DictionarySource(format="muse", path="muse.txt", language="x")
     joined, alone = lexicon.dictionaries([own, other, muse], root=tmp_path)
     assert (joined.language, alone.language) == ("sw", "x")
-    assert {t.text for t in joined.find(["noun1"])[1]} == {"jina1", "neno"}
+    assert [t.text for t in joined.find(["noun1"])[1]] == ["jina1"]
     assert joined.find(["frog"])[1] == (dictionaries.Translation("chura", 1.0),)
     assert joined.find(["noun2"])[1][0].text == "jina2"
 

@@ -103,22 +103,19 @@ def test_the_longest_entry_is_found() -> None:
     assert found.find(["new"], name=True)[0] == 1
 
 
-def test_merging_gives_each_dictionary_of_a_language_an_equal_say() -> None:
+def test_merging_takes_an_entry_from_the_first_that_has_it() -> None:
     one = Dictionary(language="x", entries=dictionaries.collect([("a", "p", 1.0)]))
     two = Dictionary(
         language="x",
-        entries=dictionaries.collect(
-            [("A", "p", 1.0), ("a", "q", 1.0), ("b", "r", 1.0)]
-        ),
+        entries=dictionaries.collect([("A", "q", 1.0), ("b", "r", 1.0)]),
+        questions=dictionaries.collect([("b", "s", 1.0)]),
         names=dictionaries.collect([("b", "B", 1.0)]),
     )
     other = Dictionary(language="y", entries=dictionaries.collect([("a", "z", 1.0)]))
     merged = dictionaries.merge([one, other, two])
     assert [d.language for d in merged] == ["x", "y"]
-    assert merged[0].entries == {
-        ("a",): (Translation("p", 0.75), Translation("q", 0.25)),
-        ("b",): (Translation("r", 1.0),),
-    }
+    assert merged[0].entries == one.entries | {("b",): (Translation("r", 1.0),)}
+    assert merged[0].questions == two.questions
     # Where one knows names, what the others say of any word holds for names too.
     assert merged[0].names == one.entries | two.names
     assert merged[1] == other

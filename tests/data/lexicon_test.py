@@ -54,12 +54,18 @@ def test_probabilities_sum_to_one_and_keep_to_the_limit(rows: list) -> None:
     assert all(total == pytest.approx(1) for total in sums.values())
 
 
-def test_what_is_seen_once_is_no_entry() -> None:
-    linked = phrases.link(
-        [*[Pair("red house", "nyumba nyekundu")] * 2, Pair("cat", "paka")]
-    )
-    found = lexicon.learn(linked, max_words=2, min_probability=0.0)
-    assert {row.words for row in found} == {"red", "house"}
+def test_what_is_seen_once_is_an_entry_only_as_a_whole_pair() -> None:
+    given = [Pair("red house", "nyumba nyekundu")] * 2 + [
+        Pair("a cat sat there", "paka alikaa hapo jana")
+    ]
+    listed = [Pair("fox", "mbweha"), Pair("thank you", "asante sana")]
+    linked = phrases.link([*given, *listed])
+    rows = list(lexicon.learn(linked, max_words=2, min_probability=0.0))
+    assert {row.words for row in rows} == {
+        *("red", "house", "red house"),
+        *("fox", "thank you"),
+    }
+    assert _best(rows, "any")["fox"] == "mbweha"
 
 
 @pytest.mark.parametrize("text", ["who?", 'what ?" ', "кто？", "من؟", "(who?)"])
