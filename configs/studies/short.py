@@ -14,6 +14,7 @@ _OBJECTIVES = (
     "transport",
     "transport + scores:0.2",
     "max-align",
+    "bitext-contrastive",
     "greedy",
     "sentence-mse",
     "position",

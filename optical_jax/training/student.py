@@ -1,0 +1,55 @@
+"""The student as a run starts from it: the teacher's layers, its own vocabulary and head."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+
+from optical_jax.config import Config
+from optical_jax.data.sources import Pair
+from optical_jax.models import folder, hf, layout, new_head, retriever, vocabulary
+from optical_jax.models.head import HeadConfig
+from optical_jax.models.retriever import Retriever
+
+Say = Callable[[str], None]
+
+
+def start(
+    config: Config, run: Path, pairs: list[Pair], teacher: Retriever | None, say: Say
+) -> Retriever:
+    """Return the student as the run starts from it, made once and kept in the run."""
+    kept = run / "student"
+    if kept.is_dir():
+        return folder.load(kept)
+    origin = hf.resolve(config.student.path or config.teacher.path)
+    head = config.student.head or (teacher or folder.load(origin)).head
+    encoder_folder = origin
+    if config.student.vocabulary.mode != "keep":
+        encoder_folder = run / "vocabulary"
+        if not encoder_folder.is_dir():
+            report = vocabulary.transplant_folder(
+                origin,
+                encoder_folder,
+                pairs,
+                config.student.vocabulary,
+                seed=config.seed,
+            )
+            say("vocabulary: " + ", ".join(f"{k} {v}" for k, v in report.items()))
+    student = new_head.fit(
+        folder.load(encoder_folder, head=new_head.bare(head)),
+        head,
+        key=jax.random.key(config.seed),
+        projection=_projection(origin, head),
+    )
+    say(f"student: {retriever.count(student.params) / 1e6:.1f} M parameters")
+    folder.save(student, kept)
+    return student
+
+
+def _projection(origin: Path, head: HeadConfig) -> jax.Array | None:
+    """Return the projection that the folder was trained with, if it has the head's width."""
+    if head.projection is None or layout.find_dense(origin) is None:
+        return None
+    bare = dataclasses.replace(new_head.bare(head), projection=head.projection)
+    return folder.load(origin, head=bare).params["projection"]["kernel"][...]
