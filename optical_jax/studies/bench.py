@@ -18,6 +18,7 @@ from optical_jax.data import textfile
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import comparison, methods, tasks, trec
 from optical_jax.retrieval.bm25 import Bm25Config
+from optical_jax.retrieval.fusion import FusionConfig
 from optical_jax.retrieval.methods import Method
 from optical_jax.retrieval.searcher import Searcher, Stages
 from optical_jax.retrieval.tasks import Task
@@ -72,7 +73,9 @@ class Bench:
         found = [Method(name=methods.STUDENT, search=self._searcher.dense(student))]
         if fused and methods.IBM1 in self._baselines:
             parts = [found[0], self._baselines[methods.IBM1]]
-            found += methods.fused(parts, name=methods.FUSION, depth=_DEPTH)
+            found += methods.fused(
+                parts, FusionConfig(), name=methods.FUSION, depth=_DEPTH
+            )
         self._measure(found, folder)
 
     def _measure(self, found: Sequence[Method], folder: Path) -> None:
