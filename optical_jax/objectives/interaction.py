@@ -27,10 +27,12 @@ def every_pair(queries: TokenBatch, documents: TokenBatch) -> Float[Array, "q d"
             vectors, documents.vectors, scored, documents.scored
         )
     )
+    parts = _parts(queries, documents)
+    if parts == 1:
+        return over_queries(queries.vectors, queries.scored)
     # A block at a time and recomputed in the backward pass: the similarities of all
     # tokens of a large batch, [q d m n], would not fit.
     block = jax.checkpoint(lambda rows: over_queries(*rows))
-    parts = _parts(queries, documents)
     # Block i takes every parts-th query, so that each device works on rows it holds.
     blocks = jax.tree.map(
         lambda x: x.reshape(len(x) // parts, parts, *x.shape[1:]).swapaxes(0, 1),
@@ -44,7 +46,8 @@ def _parts(queries: TokenBatch, documents: TokenBatch) -> int:
     """Return how many blocks to cut the queries into: a divisor of their number."""
     (q, m, _), (d, n, _) = queries.vectors.shape, documents.vectors.shape
     least = q * d * m * n / (_LARGEST_BLOCK * jax.device_count())
-    return next(parts for parts in range(1, q + 1) if not q % parts and parts >= least)
+    enough = (parts for parts in range(1, q) if not q % parts and parts >= least)
+    return next(enough, q)
 
 
 def own_documents(queries: TokenBatch, documents: TokenBatch) -> Float[Array, "q k"]:

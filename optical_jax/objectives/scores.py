@@ -23,8 +23,10 @@ class ScoresConfig:
     # "kl": the student's distribution over the passages of a batch is the teacher's.
     # "margin-mse": so are its differences between any two of them.
     form: Literal["kl", "margin-mse"] = "kl"
-    # Divides scores, which are means over a sentence's tokens, in [-1, 1].
-    temperature: float = 0.05
+    # Divides scores, which are means over a sentence's tokens, in [-1, 1]. At 0.03, with
+    # all-MiniLM-L6-v2 as teacher, 18 of 64 Wikipedia passages or 9 of 64 sentences share
+    # the probability (exponential of the entropy); at 0.1 it is 55 and 30.
+    temperature: float = 0.03
 
     uses: ClassVar = (
         tokens.Use("student", "target", "query"),
@@ -45,9 +47,11 @@ def loss(
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Let translations score the passages of the batch as the teacher scores the originals.
 
-        loss = mean over pairs of D(maxsim(target, passages) / T, maxsim(source, passages) / T)
+        loss = T mean over pairs of D(maxsim(target, passages) / T, maxsim(source, passages) / T)
 
-    with D the divergence that the config names and maxsim a mean over query tokens.
+    with D the divergence that the config names and maxsim a mean over query tokens. The
+    factor T makes the gradient with respect to a score a difference of probabilities, at any
+    T: the weights of a mix mean the same.
 
     Args:
         encode: gives the student's tokens of field "target" [b m p], the teacher's of
@@ -73,7 +77,7 @@ def loss(
     cosines = jax.vmap(diagnostics.mean_pairwise_cosine)(
         student.vectors, student.scored & student.mask
     )
-    return values.mean(), {
+    return config.temperature * values.mean(), {
         "agreement": divergence.agreement(scores, targets),
         "score_gap": (targets.max(axis=1) - targets.mean(axis=1)).mean(),
         "student_cosine": cosines.mean(),

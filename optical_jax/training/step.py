@@ -14,12 +14,9 @@ from jax.sharding import Mesh
 from optical_jax.config import Config
 from optical_jax.models import retriever
 from optical_jax.models.retriever import Retriever
-from optical_jax.objectives import mixture, tokens
-from optical_jax.objectives.tokens import TokenBatch
-from optical_jax.training import gradcache, optimizer, sharding
-
-# Arrays of a field with an entry a token; others have an entry an example.
-_TOKEN_ARRAYS = ("ids", "mask", "scored", "vectors", *sorted(tokens.WEIGHED))
+from optical_jax.objectives import mixture
+from optical_jax.training import batch_encoder, gradcache, optimizer, sharding
+from optical_jax.training.batch_encoder import BatchEncoder
 
 
 @functools.partial(
@@ -39,90 +36,8 @@ class TrainState:
     opt_state: Any
 
 
-@dataclasses.dataclass(frozen=True)
-class _Encoder:
-    """Encodes the fields of one batch: what an objective is given."""
-
-    batch: dict[str, Any]
-    student_graph: nnx.GraphDef
-    student_params: nnx.State
-    teacher_graph: nnx.GraphDef | None
-    teacher_params: nnx.State | None
-    key: jax.Array | None
-    progress: jax.Array
-    # Texts that are encoded with norm and attention.
-    weighed: frozenset[str]
-    encoded: dict[str, TokenBatch] = dataclasses.field(default_factory=dict)
-
-    def student(self, field: str) -> TokenBatch:
-        key = f"student/{field}"
-        if key not in self.encoded:
-            values = _flat(self.batch[key])
-            found = self.student_texts(key, values, self.student_params)
-            self.encoded[key] = _tokens(found, values)
-        return self.encoded[key]
-
-    def student_texts(
-        self,
-        key: str,
-        values: dict[str, jax.Array],
-        params: nnx.State,
-        chunk: jax.Array | int = 0,
-    ) -> dict[str, jax.Array]:
-        """Encode rows of a field; dropout depends on the field and on the rows' chunk."""
-        rngs = None
-        if self.key is not None:
-            field = jax.random.fold_in(self.key, sorted(self.batch).index(key))
-            rngs = nnx.Rngs(dropout=jax.random.fold_in(field, chunk))
-        model = nnx.merge(self.student_graph, params)
-        return self._forward(model, key, values, rngs)
-
-    def teacher(self, field: str) -> TokenBatch:
-        key = f"teacher/{field}"
-        if key not in self.encoded:
-            values = _flat(self.batch[key])
-            if "vectors" in values:
-                kept = {"vectors", *tokens.WEIGHED} & values.keys()
-                found = {name: values[name].astype(jnp.float32) for name in kept}
-            else:
-                model = nnx.merge(self.teacher_graph, self.teacher_params)
-                found = self._forward(model, key, values, None)
-                found = jax.lax.stop_gradient(found)
-            self.encoded[key] = _tokens(found, values)
-        return self.encoded[key]
-
-    def _forward(
-        self,
-        model: retriever.RetrievalModel,
-        key: str,
-        values: dict[str, jax.Array],
-        rngs: nnx.Rngs | None,
-    ) -> dict[str, jax.Array]:
-        if key in self.weighed:
-            return model.weighed(values["ids"], values["mask"], rngs=rngs)._asdict()
-        return {"vectors": model(values["ids"], values["mask"], rngs=rngs)}
-
-    def array(self, key: str, name: str) -> jax.Array:
-        return self.batch[key][name]
-
-
 def _stopped(is_fixed: bool, leaf: Any) -> Any:  # noqa: ANN401
     return jax.lax.stop_gradient(leaf) if is_fixed else leaf
-
-
-def _flat(values: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """Bring a field of several texts an example, [b texts l], to [b * texts, l]."""
-    if values["mask"].ndim == 2:
-        return values
-    kept = {k: v for k, v in values.items() if k in _TOKEN_ARRAYS}
-    return {k: v.reshape(-1, *v.shape[2:]) for k, v in kept.items()}
-
-
-def _tokens(found: dict[str, jax.Array], values: dict[str, jax.Array]) -> TokenBatch:
-    mask, scored = values["mask"], values["scored"]
-    if found["vectors"].shape[1] != mask.shape[1]:  # a single-vector head
-        mask = scored = jnp.ones(found["vectors"].shape[:2], bool)
-    return TokenBatch(mask=mask, scored=scored, **found)
 
 
 def make_step(
@@ -152,7 +67,7 @@ def make_step(
     )
 
     def loss_and_grads(params, teacher_params, batch, key, progress):  # noqa: ANN001, ANN202
-        encoder = _Encoder(
+        encoder = BatchEncoder(
             batch,
             student_graph,
             params,
@@ -210,15 +125,17 @@ def make_step(
 
 def _by_chunks(
     config: Config,
-    encoder: _Encoder,
+    encoder: BatchEncoder,
     learned: Callable[[nnx.State], nnx.State],
 ) -> Any:  # noqa: ANN401
     """Return loss, metrics and gradients; the student encodes a chunk at a time."""
     keys = [f"{who}/{f}" for who, f in config.objective.kinds() if who == "student"]
-    fields = {key: _flat(encoder.batch[key]) for key in keys}
+    fields = {key: batch_encoder.flat(encoder.batch[key]) for key in keys}
 
     def loss_fn(found: dict[str, dict[str, jax.Array]]) -> Any:  # noqa: ANN401
-        encoded = {key: _tokens(found[key], fields[key]) for key in keys}
+        encoded = {
+            key: batch_encoder.token_batch(found[key], fields[key]) for key in keys
+        }
         encode = dataclasses.replace(encoder, encoded=encoded)
         return mixture.loss(encode, config.objective)
 

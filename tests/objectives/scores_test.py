@@ -43,7 +43,7 @@ def test_equals_numpy(batch, form):
         margins = [x[:, :, None] - x[:, None, :] for x in (s, t)]
         upper = np.triu_indices(8, 1)
         expected = ((margins[0] - margins[1]) ** 2)[:, *upper].mean()
-    assert float(value) == pytest.approx(expected, rel=1e-4)
+    assert float(value) == pytest.approx(0.1 * expected, rel=1e-4)
     agreed = (s.argmax(axis=1) == t.argmax(axis=1)).mean()
     assert float(metrics["agreement"]) == pytest.approx(agreed)
 
@@ -69,7 +69,7 @@ def test_gradient_steps_bring_the_teachers_ranking(batch):
     for _ in range(60):
         now, grad = step(vectors)
         first = first or float(now)
-        vectors = vectors - 0.3 * grad
+        vectors = vectors - 3 * grad
     assert float(now) < 0.2 * first
     padding = ~np.asarray(target.scored)
     assert not np.asarray(grad)[padding].any()

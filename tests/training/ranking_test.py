@@ -14,7 +14,6 @@ from optical_jax.data.ranking_sources import RankingSource
 from optical_jax.objectives.contrastive import ContrastiveConfig
 from optical_jax.objectives.mixture import ObjectiveConfig
 from optical_jax.objectives.ranking_scores import RankingScoresConfig
-from optical_jax.objectives.scores import ScoresConfig
 from optical_jax.training import inputs
 from tests.training import tiny_run
 
@@ -55,8 +54,7 @@ def _config(root, run, **fields):
         window=1,
     )
     objective = ObjectiveConfig(
-        mix="scores + ranking-scores:0.1",
-        scores=ScoresConfig(temperature=0.02),
+        mix="scores:20 + ranking-scores:0.1",
         ranking_scores=RankingScoresConfig(documents="teacher"),
     )
     base = {
@@ -85,7 +83,7 @@ def test_objectives_over_bitext_and_queries_add_up_and_are_learnt(straight):
     rows = _metrics(straight)
     assert len(rows) == 12
     for row in rows:
-        total = row["scores/loss"] + 0.1 * row["ranking-scores/loss"]
+        total = 20 * row["scores/loss"] + 0.1 * row["ranking-scores/loss"]
         assert row["loss"] == pytest.approx(total, rel=1e-4)
     for name in ("scores", "ranking-scores"):
         losses = [row[f"{name}/loss"] for row in rows]
