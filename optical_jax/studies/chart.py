@@ -11,7 +11,6 @@ from matplotlib import axes
 
 from optical_jax import figures
 from optical_jax.studies import bootstrap
-from optical_jax.studies import results as results_lib
 from optical_jax.studies.bootstrap import Line
 from optical_jax.studies.contrasts import Entry
 from optical_jax.studies.grid import Axis, Grid
@@ -121,7 +120,7 @@ def _values(entries: Sequence[Entry], measure: str) -> np.ndarray:
 
 def _draw_methods(results: Results, grid: Grid, measure: str, path: Path) -> None:
     """Draw a panel for each query set with a dot and its bounds for each method."""
-    names, methods = results_lib.query_sets(grid), results.methods(grid)[::-1]
+    names, methods = results.query_sets(grid), results.methods(grid)[::-1]
     columns = min(_COLUMNS, len(names))
     rows = -(-len(names) // columns)
     with matplotlib.rc_context(figures.STYLE):

@@ -36,7 +36,7 @@ class Results:
 
     def methods(self, grid: Grid) -> list[str]:
         """Return the methods of a grid's table that have a result, in reading order."""
-        names = query_sets(grid)
+        names = self.query_sets(grid)
         found = dict.fromkeys(m for (q, m) in self.entries if q in names)
         cells = self.study.cells
         index = self.study.grids.index(grid)
@@ -44,22 +44,27 @@ class Results:
         wanted = [*_BEFORE, self.study.reference, *varied, *_AFTER]
         return [m for m in dict.fromkeys(wanted) if m in found]
 
+    def query_sets(self, grid: Grid) -> list[str]:
+        """Return the query sets of a grid's bases on which a student was measured.
+
+        Where there is none yet, those on which the baselines were.
+        """
+        tried = {cell.method for cell in self.study.cells}
+        names = dict.fromkeys(q for base in grid.bases for q in base.queries)
+        students = {q for q, method in self.entries if q in names and method in tried}
+        measured = students or {q for q, _ in self.entries}
+        return [name for name in names if name in measured]
+
+    def mean_name(self, grid: Grid) -> str:
+        """Name the mean over a grid's query sets."""
+        return "mean of " + ", ".join(self.query_sets(grid))
+
     def compared(self, name: str, method: str, measure: str) -> Comparison | None:
         """Return the test of a method against the reference, on a query set or mean."""
         for one in self.significance[name].results if name in self.significance else ():
             if one.measure == measure and method in (one.a, one.b):
                 return one
         return None
-
-
-def query_sets(grid: Grid) -> list[str]:
-    """Return the query sets of a grid's bases."""
-    return list(dict.fromkeys(q for base in grid.bases for q in base.queries))
-
-
-def mean_name(grid: Grid) -> str:
-    """Name the mean over a grid's query sets."""
-    return "mean of " + ", ".join(query_sets(grid))
 
 
 def collect(
@@ -95,14 +100,14 @@ def collect(
     for grid in study.grids:
         found = contrasts.of_means(
             entries,
-            query_sets(grid),
+            results.query_sets(grid),
             results.methods(grid),
             study.reference,
             study.measures,
             samples=samples,
         )
         if found is not None:
-            tests[mean_name(grid)] = found
+            tests[results.mean_name(grid)] = found
     return dataclasses.replace(results, significance=tests)
 
 

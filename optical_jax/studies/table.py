@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from optical_jax.studies import results as results_lib
 from optical_jax.studies.grid import Grid
 from optical_jax.studies.results import Results
 
@@ -26,6 +25,8 @@ def page(results: Results, record: Mapping[str, Any]) -> str:
         _legend(results),
     ]
     for number, grid in enumerate(results.study.grids, start=1):
+        if not results.query_sets(grid):
+            continue
         for measure in results.study.measures:
             heading = f"## {measure}"
             if len(results.study.grids) > 1:
@@ -40,7 +41,7 @@ def table(results: Results, grid: Grid, measure: str) -> str:
     A cell has the mean over the seeds, the standard deviation over them where there are
     several, and a mark where the method differs from the reference.
     """
-    names = results_lib.query_sets(grid)
+    names = results.query_sets(grid)
     header = ["method", *names, *(["mean"] if len(names) > 1 else [])]
     rows = []
     for method in results.methods(grid):
@@ -71,7 +72,7 @@ def _mean(
     if any(entry is None for entry in entries):
         return ""
     mean = float(np.mean([entry.mean(measure) for entry in entries]))
-    return _number(mean) + _mark(results, results_lib.mean_name(grid), method, measure)
+    return _number(mean) + _mark(results, results.mean_name(grid), method, measure)
 
 
 def _mark(results: Results, name: str, method: str, measure: str) -> str:

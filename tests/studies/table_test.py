@@ -56,3 +56,15 @@ def test_nothing_finished_is_a_page_without_numbers():
     text = table.page(made_up.collected(missing=names), RECORD)
     assert "| bm25 |" in text
     assert "▲" not in text
+
+
+def test_query_sets_without_a_student_have_no_column():
+    cells = made_up.study().cells
+    last = cells[-1].base.name
+    missing = [cell.name for cell in cells if cell.base.name == last]
+    results = made_up.collected(missing=missing)
+    for grid in results.study.grids:
+        header = table.table(results, grid, "R@10").splitlines()[0]
+        assert last not in header
+        measured = [b.name for b in grid.bases if b.name != last]
+        assert all(name in header for name in measured)
