@@ -5,7 +5,9 @@
     python -m optical_jax.evaluate --workdir work/afriqa_ha --collection COLLECTIONS/afriqa \
         --queries hau-test --topline_queries hau-en-test --no-titles
 
-RAW: see configs/public_bitext.py.
+RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, 2 cores shared with other
+work: 900 steps in 10 min. Test: student R@10 .783, RR@10 .589;
+topline .913, .718 (results/objectives.json).
 """
 
 from configs import public_bitext as pb

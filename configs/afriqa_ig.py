@@ -5,7 +5,9 @@
     python -m optical_jax.evaluate --workdir work/afriqa_ig --collection COLLECTIONS/afriqa \
         --queries ibo-test --topline_queries ibo-en-test --no-titles
 
-RAW: see configs/public_bitext.py.
+RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, 2 cores shared with other
+work: 900 steps in 12 min. Test: student R@10 .856, RR@10 .634;
+topline .919, .738 (results/objectives.json).
 """
 
 from configs import public_bitext as pb

@@ -5,7 +5,9 @@
     python -m optical_jax.evaluate --workdir work/afriqa_sw --collection COLLECTIONS/afriqa \
         --queries swa-test --topline_queries swa-en-test --no-titles
 
-RAW: see configs/public_bitext.py.
+RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, 2 cores shared with other
+work: 400 steps in 7 min. Test: student R@10 .847, RR@10 .672;
+topline .942, .810 (results/objectives.json).
 """
 
 from configs import public_bitext as pb

@@ -5,7 +5,9 @@
     python -m optical_jax.evaluate --workdir work/afriqa_yo --collection COLLECTIONS/afriqa \
         --queries yor-test --topline_queries yor-en-test --no-titles
 
-RAW: see configs/public_bitext.py.
+RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, 2 cores shared with other
+work: 400 steps in 12 min. Test: student R@10 .791, RR@10 .548;
+topline .968, .753 (results/objectives.json).
 """
 
 from configs import public_bitext as pb

@@ -5,7 +5,7 @@
     python -m optical_jax.evaluate --workdir work/headlines_fil \
         --collection COLLECTIONS/ntrex-headlines --queries fil --topline_queries en --no-titles
 
-RAW: see configs/public_bitext.py.
+RAW: see configs/public_bitext.py. Not run yet: there is no result.
 """
 
 from configs import public_bitext as pb

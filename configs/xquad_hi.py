@@ -5,7 +5,7 @@
     python -m optical_jax.evaluate --workdir work/xquad_hi --collection COLLECTIONS/xquad \
         --queries hi --topline_queries en --no-titles
 
-RAW: see configs/public_bitext.py.
+RAW: see configs/public_bitext.py. Not run yet: there is no result.
 """
 
 from configs import public_bitext as pb
