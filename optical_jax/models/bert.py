@@ -1,11 +1,9 @@
 """The BERT family (BERT, MiniLM, mBERT, XLM-R) in flax.nnx: token ids to hidden states.
 
 Devlin et al. 2019 (arXiv 1810.04805); Conneau et al. 2020 (arXiv 1911.02116). Post-norm
-layers, learned absolute positions. Every parameter carries logical axis names; no module
-here knows of a mesh. Weights of Hugging Face folders are read by `models.hf`.
+layers, learned absolute positions.
 """
 
-import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,13 +13,9 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
-_ACTIVATIONS = {
-    "gelu": functools.partial(jax.nn.gelu, approximate=False),
-    "gelu_new": functools.partial(jax.nn.gelu, approximate=True),
-    "gelu_pytorch_tanh": functools.partial(jax.nn.gelu, approximate=True),
-    "relu": jax.nn.relu,
-    "silu": jax.nn.silu,
-}
+from optical_jax.models import family, layers
+from optical_jax.models.attention import Attention
+from optical_jax.models.encoder import Encoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,88 +36,55 @@ class BertConfig:
 
     def __post_init__(self) -> None:
         """Check what would otherwise fail deep inside a layer."""
-        if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"hidden_size must be divisible by num_attention_heads, got "
-                f"{self.hidden_size} and {self.num_attention_heads}"
-            )
-        if self.hidden_act not in _ACTIVATIONS:
-            raise ValueError(
-                f"hidden_act must be one of {sorted(_ACTIVATIONS)}, "
-                f"got {self.hidden_act!r}"
-            )
+        layers.check_divides(
+            "hidden_size",
+            self.hidden_size,
+            "num_attention_heads",
+            self.num_attention_heads,
+        )
+        layers.check_activation("hidden_act", self.hidden_act)
+
+    @property
+    def first_position(self) -> int:
+        """Row of the position table of a text's first token."""
+        return 0 if self.model_type == "bert" else self.pad_token_id + 1
 
     @property
     def max_length(self) -> int:
         """The longest input in tokens; XLM-R leaves pad_token_id + 1 positions unused."""
-        if self.model_type == "xlm-roberta":
-            return self.max_position_embeddings - self.pad_token_id - 1
-        return self.max_position_embeddings
-
-
-def _linear(
-    n_in: int, n_out: int, axes: tuple[str, str], dtype: DTypeLike, rngs: nnx.Rngs
-) -> nnx.Linear:
-    return nnx.Linear(
-        n_in,
-        n_out,
-        dtype=dtype,
-        kernel_init=nnx.initializers.normal(0.02),
-        kernel_metadata={"out_sharding": axes},
-        bias_metadata={"out_sharding": axes[1:]},
-        rngs=rngs,
-    )
-
-
-def _layer_norm(config: BertConfig, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    return nnx.LayerNorm(
-        config.hidden_size,
-        epsilon=config.layer_norm_eps,
-        dtype=dtype,
-        # E[x^2] - E[x]^2 loses digits where the mean is large against the spread.
-        use_fast_variance=False,
-        scale_metadata={"out_sharding": ("embed",)},
-        bias_metadata={"out_sharding": ("embed",)},
-        rngs=rngs,
-    )
-
-
-def _embed(
-    rows: int, width: int, axis: str | None, dtype: DTypeLike, rngs: nnx.Rngs
-) -> nnx.Embed:
-    return nnx.Embed(
-        rows,
-        width,
-        dtype=dtype,
-        embedding_init=nnx.initializers.normal(0.02),
-        embedding_metadata={"out_sharding": (axis, "embed")},
-        rngs=rngs,
-    )
+        return self.max_position_embeddings - self.first_position
 
 
 class Embeddings(nnx.Module):
     """Sum of word, position and token-type embeddings, normalised."""
 
     def __init__(self, config: BertConfig, *, dtype: DTypeLike, rngs: nnx.Rngs):
-        width = config.hidden_size
+        width, made = config.hidden_size, {"dtype": dtype, "rngs": rngs}
         self.config = config
-        self.word = _embed(config.vocab_size, width, "vocab", dtype, rngs)
-        self.position = _embed(config.max_position_embeddings, width, None, dtype, rngs)
-        self.token_type = _embed(config.type_vocab_size, width, None, dtype, rngs)
-        self.norm = _layer_norm(config, dtype, rngs)
+        self.word = layers.embed(config.vocab_size, width, ("vocab", "embed"), **made)
+        self.position = layers.embed(
+            config.max_position_embeddings, width, (None, "embed"), **made
+        )
+        self.token_type = layers.embed(
+            config.type_vocab_size, width, (None, "embed"), **made
+        )
+        self.norm = layers.layer_norm(width, epsilon=config.layer_norm_eps, **made)
 
     def __call__(self, ids: Int[Array, "b l"]) -> Float[Array, "b l d"]:
         """Embed ids; the token type is 0 everywhere."""
-        if self.config.model_type == "xlm-roberta":
-            # Positions count the tokens that are not padding, from pad_token_id + 1 on.
-            real = (ids != self.config.pad_token_id).astype(jnp.int32)
-            positions = self.position(
-                jnp.cumsum(real, axis=1) * real + self.config.pad_token_id
-            )
-        else:
-            positions = self.position(jnp.arange(ids.shape[1]))[None]
         token_type = self.token_type(jnp.zeros((1, 1), jnp.int32))
-        return self.norm(self.word(ids) + positions + token_type)
+        return self.norm(self.word(ids) + self.position(self._places(ids)) + token_type)
+
+    def _places(self, ids: Int[Array, "b l"]) -> Int[Array, "c l"]:
+        if self.config.first_position == 0:
+            return jnp.arange(ids.shape[1])[None]
+        return positions(ids, self.config.pad_token_id)
+
+
+def positions(ids: Int[Array, "b l"], pad_id: int) -> Int[Array, "b l"]:
+    """Return XLM-R's positions: they count tokens that are not padding from pad_id + 1."""
+    real = (ids != pad_id).astype(jnp.int32)
+    return jnp.cumsum(real, axis=1) * real + pad_id
 
 
 class Layer(nnx.Module):
@@ -133,16 +94,19 @@ class Layer(nnx.Module):
         self, config: BertConfig, *, dropout: float, dtype: DTypeLike, rngs: nnx.Rngs
     ):
         width, mlp = config.hidden_size, config.intermediate_size
+        made = {"dtype": dtype, "rngs": rngs}
+        normed = {"epsilon": config.layer_norm_eps, **made}
         self.num_heads = config.num_attention_heads
-        self.activation = _ACTIVATIONS[config.hidden_act]
-        self.query = _linear(width, width, ("embed", "heads"), dtype, rngs)
-        self.key = _linear(width, width, ("embed", "heads"), dtype, rngs)
-        self.value = _linear(width, width, ("embed", "heads"), dtype, rngs)
-        self.out = _linear(width, width, ("heads", "embed"), dtype, rngs)
-        self.attention_norm = _layer_norm(config, dtype, rngs)
-        self.up = _linear(width, mlp, ("embed", "mlp"), dtype, rngs)
-        self.down = _linear(mlp, width, ("mlp", "embed"), dtype, rngs)
-        self.output_norm = _layer_norm(config, dtype, rngs)
+        self.activation = layers.ACTIVATIONS[config.hidden_act]
+        self.attention = Attention()
+        self.query = layers.linear(width, width, ("embed", "heads"), **made)
+        self.key = layers.linear(width, width, ("embed", "heads"), **made)
+        self.value = layers.linear(width, width, ("embed", "heads"), **made)
+        self.out = layers.linear(width, width, ("heads", "embed"), **made)
+        self.attention_norm = layers.layer_norm(width, **normed)
+        self.up = layers.linear(width, mlp, ("embed", "mlp"), **made)
+        self.down = layers.linear(mlp, width, ("mlp", "embed"), **made)
+        self.output_norm = layers.layer_norm(width, **normed)
         self.dropout = nnx.Dropout(dropout)
 
     def __call__(
@@ -153,47 +117,34 @@ class Layer(nnx.Module):
         rngs: nnx.Rngs | None = None,
     ) -> Float[Array, "b l d"]:
         """Apply the layer; tokens where mask is False are attended by no one."""
+        drop = lambda t: self.dropout(t, deterministic=rngs is None, rngs=rngs)
         with jax.named_scope("attention"):
-            x = self.attention_norm(x + self._drop(self._attend(x, mask), rngs))
+            x = self.attention_norm(x + drop(self._attend(x, mask)))
         with jax.named_scope("mlp"):
             hidden = self.down(self.activation(self.up(x)))
-            return self.output_norm(x + self._drop(hidden, rngs))
+            return self.output_norm(x + drop(hidden))
 
     def _attend(
         self, x: Float[Array, "b l d"], mask: Bool[Array, "b l"]
     ) -> Float[Array, "b l d"]:
-        split = lambda t: t.reshape(*t.shape[:2], self.num_heads, -1)
-        attended = jax.nn.dot_product_attention(
-            split(self.query(x)),
-            split(self.key(x)),
-            split(self.value(x)),
-            mask=mask[:, None, None, :],
-        )
+        value = layers.heads(self.value(x), self.num_heads)
+        attended = self.attention(*self._query_and_key(x), value, mask)
         return self.out(attended.reshape(x.shape))
 
     def received(
         self, x: Float[Array, "b l d"], mask: Bool[Array, "b l"]
     ) -> Float[Array, "b l"]:
-        """Return the share of its text's attention that each token receives, of input x.
+        """Return the share of its text's attention that each token receives, of input x."""
+        return self.attention.received(*self._query_and_key(x), mask)
 
-        Means over heads and over the tokens where mask is True; sums to 1 over these.
-        """
-        split = lambda t: t.reshape(*t.shape[:2], self.num_heads, -1)
-        query, key = split(self.query(x)), split(self.key(x))
-        logits = jnp.einsum("bqhd,bkhd->bhqk", query, key).astype(jnp.float32)
-        logits = logits * query.shape[-1] ** -0.5
-        # Finite, so that a row of padding only is even and not NaN.
-        logits = jnp.where(mask[:, None, None], logits, -1e30)
-        real = mask.astype(jnp.float32)
-        weights = jax.nn.softmax(logits, axis=-1).mean(axis=1)
-        total = jnp.einsum("bqk,bq->bk", weights, real)
-        return total * real / jnp.maximum(real.sum(axis=1, keepdims=True), 1.0)
-
-    def _drop(self, x: Float[Array, "..."], rngs: nnx.Rngs | None):  # noqa: ANN202
-        return self.dropout(x, deterministic=rngs is None, rngs=rngs)
+    def _query_and_key(
+        self, x: Float[Array, "b l d"]
+    ) -> tuple[Float[Array, "b l h k"], Float[Array, "b l h k"]]:
+        split = lambda t: layers.heads(t, self.num_heads)
+        return split(self.query(x)), split(self.key(x))
 
 
-class Bert(nnx.Module):
+class Bert(Encoder):
     """Encoder from token ids to the last layer's hidden states."""
 
     def __init__(
@@ -214,36 +165,54 @@ class Bert(nnx.Module):
             Layer(config, dropout=dropout, dtype=dtype, rngs=rngs)
             for _ in range(config.num_hidden_layers)
         )
+        self.final_norm = None
 
-    def __call__(
-        self,
-        ids: Int[Array, "b l"],
-        mask: Bool[Array, "b l"],
-        *,
-        rngs: nnx.Rngs | None = None,
-    ) -> Float[Array, "b l d"]:
-        """Return hidden states; rngs with a "dropout" stream turns dropout on."""
-        return self._states(ids, mask, rngs)[1]
 
-    def with_attention(
-        self,
-        ids: Int[Array, "b l"],
-        mask: Bool[Array, "b l"],
-        *,
-        rngs: nnx.Rngs | None = None,
-    ) -> tuple[Float[Array, "b l d"], Float[Array, "b l"]]:
-        """Return hidden states, and the attention that tokens receive in the last layer."""
-        below, x = self._states(ids, mask, rngs)
-        return x, self.layers[-1].received(below, mask)
+_LINEAR = {
+    "attention.self.query": "query",
+    "attention.self.key": "key",
+    "attention.self.value": "value",
+    "attention.output.dense": "out",
+    "intermediate.dense": "up",
+    "output.dense": "down",
+}
+_NORM = {
+    "attention.output.LayerNorm": "attention_norm",
+    "output.LayerNorm": "output_norm",
+}
 
-    def _states(
-        self, ids: Int[Array, "b l"], mask: Bool[Array, "b l"], rngs: nnx.Rngs | None
-    ) -> tuple[Float[Array, "b l d"], Float[Array, "b l d"]]:
-        """Return what goes into the last layer, and what comes out."""
-        with jax.named_scope("embeddings"):
-            x = self.embeddings(ids)
-            x = self.dropout(x, deterministic=rngs is None, rngs=rngs)
-        below = x
-        for layer in self.layers:
-            below, x = x, layer(x, mask, rngs=rngs)
-        return below, x
+
+def key_table(config: BertConfig) -> family.KeyTable:
+    """Return {tensor name: where it goes}."""
+    table: family.KeyTable = {}
+    for ours in ("word", "position", "token_type"):
+        name = f"embeddings.{ours}_embeddings"
+        table |= family.embedding(name, ("embeddings", ours))
+    table |= family.norm("embeddings.LayerNorm", ("embeddings", "norm"), bias=True)
+    for i in range(config.num_hidden_layers):
+        start, path = f"encoder.layer.{i}.", ("layers", i)
+        for theirs, ours in _LINEAR.items():
+            table |= family.linear(start + theirs, (*path, ours), bias=True)
+        for theirs, ours in _NORM.items():
+            table |= family.norm(start + theirs, (*path, ours), bias=True)
+    return table
+
+
+def _family(architecture: str, prefix: str) -> family.Family:
+    return family.Family(
+        config=BertConfig,
+        module=Bert,
+        key_table=key_table,
+        architecture=architecture,
+        prefixes=("model.", prefix),
+        unused=("pooler.", "cls.", "embeddings.position_ids"),
+        spellings=(
+            ("LayerNorm.gamma", "LayerNorm.weight"),
+            ("LayerNorm.beta", "LayerNorm.bias"),
+        ),
+        accepted={"position_embedding_type": ("absolute",)},
+    )
+
+
+BERT = _family("BertModel", "bert.")
+XLM_ROBERTA = _family("XLMRobertaModel", "roberta.")

@@ -22,8 +22,16 @@ import tokenizers
 from flax import nnx
 
 from optical_jax.data import tokenize
-from optical_jax.models import bert, hf, layout, layout_writer, tokenizer_files
+from optical_jax.models import (
+    families,
+    hf,
+    layout,
+    layout_writer,
+    tokenizer_files,
+    weights,
+)
 from optical_jax.models import retriever as retriever_lib
+from optical_jax.models.families import EncoderConfig
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
 
@@ -124,8 +132,10 @@ def write_encoder(retriever: Retriever, folder: Path) -> None:
     """Write the encoder and its tokenizer, without a head, into an existing folder."""
     config, text = retriever.encoder, retriever.text
     tokenizer_files.check_vocabulary(text.tokenizer, rows=config.vocab_size)
-    _write_json(folder / "config.json", hf.config_fields(config))
-    hf.write_params(retriever.params["encoder"], config, folder / "model.safetensors")
+    params = retriever.params["encoder"]
+    dtype = str(jax.tree.leaves(params)[0].dtype)
+    _write_json(folder / "config.json", families.config_fields(config, dtype=dtype))
+    hf.write_params(params, config, folder)
     tokenizer_files.write(text, folder, length=config.max_length)
 
 
@@ -157,7 +167,7 @@ def _check_uncased(folder: Path, tokenizer: tokenizers.Tokenizer) -> None:
         )
 
 
-def _check_lengths(folder: Path, encoder: bert.BertConfig, head: HeadConfig) -> None:
+def _check_lengths(folder: Path, encoder: EncoderConfig, head: HeadConfig) -> None:
     for name in ("query_length", "document_length"):
         if getattr(head, name) > encoder.max_length:
             raise ValueError(
@@ -167,7 +177,7 @@ def _check_lengths(folder: Path, encoder: bert.BertConfig, head: HeadConfig) -> 
 
 
 def _read_projection(
-    dense: Path, encoder: bert.BertConfig, head: HeadConfig
+    dense: Path, encoder: EncoderConfig, head: HeadConfig
 ) -> jax.Array | None:
     path = dense / "model.safetensors"
     if not path.is_file():
@@ -175,7 +185,7 @@ def _read_projection(
             f"{path} is missing; a projection is read from safetensors only"
         )
     wanted = (head.projection, encoder.hidden_size)
-    weight = hf.read_tensors(path).get(_DENSE_TENSOR)
+    weight = weights.read_file(path).get(_DENSE_TENSOR)
     if weight is None or weight.shape != wanted:
         raise ValueError(
             f"{path}: {_DENSE_TENSOR} must have the shape {wanted}, got "

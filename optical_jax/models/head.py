@@ -17,8 +17,8 @@ class HeadConfig:
     kind: Literal["multi-vector", "single-vector"] = "multi-vector"
     # Width of the linear projection (no bias) after the encoder; None: no projection.
     projection: int | None = None
-    # Only for "single-vector".
-    pooling: Literal["mean", "cls"] = "mean"
+    # Only for "single-vector"; "last" is the last token that is not padding.
+    pooling: Literal["mean", "cls", "last"] = "mean"
     query_length: int = 32
     document_length: int = 180
     # Token inserted after the first one; None: no marker.

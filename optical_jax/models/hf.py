@@ -1,53 +1,31 @@
 """Hugging Face encoder folders: config.json and safetensors to our parameters and back.
 
-One table maps tensor names both ways. Only safetensors are read: a `.bin` is a pickle, and
-unpickling a download runs its code.
+`models.families` says which tensors a family has; here they are checked, all of them before
+any is read, and streamed into place one by one.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors
-import safetensors.numpy
 from flax import nnx
+from jax.sharding import Sharding, SingleDeviceSharding
+from jax.typing import DTypeLike
 
-from optical_jax.models import bert, retriever
+from optical_jax.models import families, retriever, weights
+from optical_jax.models import family as family_lib
+from optical_jax.models.families import EncoderConfig
 from optical_jax.models.head import HeadConfig
 
-_EMBEDDINGS = {
-    "embeddings.word_embeddings.weight": ("embeddings", "word", "embedding"),
-    "embeddings.position_embeddings.weight": ("embeddings", "position", "embedding"),
-    "embeddings.token_type_embeddings.weight": (
-        "embeddings",
-        "token_type",
-        "embedding",
-    ),
-    "embeddings.LayerNorm.weight": ("embeddings", "norm", "scale"),
-    "embeddings.LayerNorm.bias": ("embeddings", "norm", "bias"),
-}
-_LINEAR = {
-    "attention.self.query": "query",
-    "attention.self.key": "key",
-    "attention.self.value": "value",
-    "attention.output.dense": "out",
-    "intermediate.dense": "up",
-    "output.dense": "down",
-}
-_NORM = {
-    "attention.output.LayerNorm": "attention_norm",
-    "output.LayerNorm": "output_norm",
-}
-_CONFIG_FIELDS = tuple(bert.BertConfig.__dataclass_fields__)
-# What encoder checkpoints carry beside the encoder and retrieval never uses.
-_UNUSED = ("pooler.", "cls.", "lm_head.", "embeddings.position_ids", "linear.")
 _ALLOW_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
-
-Path_ = tuple[str | int, ...]
+# Heads of other tasks, of any family, that retrieval never uses.
+_UNUSED = ("linear.", "lm_head.", "classifier.", "score.")
 
 
 def resolve(path: str | Path) -> Path:
@@ -75,12 +53,13 @@ def resolve(path: str | Path) -> Path:
     return Path(found)
 
 
-def read_config(folder: Path) -> bert.BertConfig:
+def read_config(folder: Path) -> EncoderConfig:
     """Read an encoder's config.json.
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if the family is not known or a field is missing.
+        ValueError: if the family is not known, a field is missing, or one asks for what
+            is not computed here.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -88,135 +67,186 @@ def read_config(folder: Path) -> bert.BertConfig:
             f"{folder} has no config.json; an encoder folder holds config.json, "
             "model.safetensors and tokenizer.json"
         )
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    family = fields.get("model_type")
-    known = ("bert", "xlm-roberta")
-    if family not in known:
-        raise ValueError(f"{path}: model_type must be one of {known}, got {family!r}")
-    if fields.get("position_embedding_type", "absolute") != "absolute":
-        raise ValueError(
-            f"{path}: position_embedding_type must be 'absolute', "
-            f"got {fields['position_embedding_type']!r}"
-        )
-    given = {k: fields[k] for k in _CONFIG_FIELDS if fields.get(k) is not None}
     try:
-        return bert.BertConfig(**given)
-    except TypeError as error:
-        raise ValueError(f"{path} is no encoder's config: {error}") from error
+        return families.parse(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
-def config_fields(config: bert.BertConfig) -> dict[str, Any]:
-    """Return the content of a config.json that transformers reads as this encoder."""
-    architecture = "BertModel" if config.model_type == "bert" else "XLMRobertaModel"
-    fields = {name: getattr(config, name) for name in _CONFIG_FIELDS}
-    return {"architectures": [architecture], **fields, "dtype": "float32"}
+@dataclass(frozen=True)
+class _Source:
+    """Where one of our parameters lies: rows from `start` on of a tensor [out, ...]."""
+
+    entry: weights.Entry
+    start: int
+    transposed: bool
+
+    def read(self, index: tuple[slice, ...], shape: tuple[int, ...]) -> np.ndarray:
+        """Read our parameter[index], of this shape."""
+        bounds = [s.indices(n)[:2] for s, n in zip(index, shape, strict=True)]
+        if self.transposed:
+            bounds = bounds[::-1]
+        (begin, end), *rest = bounds
+        parts = [(begin + self.start, end + self.start), *rest]
+        part = weights.read(self.entry, tuple(slice(*p) for p in parts))
+        return part.T if self.transposed else part
 
 
-def key_table(config: bert.BertConfig) -> dict[str, tuple[Path_, bool]]:
-    """Return {tensor name: (path of our parameter, whether it is transposed)}."""
-    table = {name: (path, False) for name, path in _EMBEDDINGS.items()}
-    for i in range(config.num_hidden_layers):
-        for theirs, ours in _LINEAR.items():
-            name, path = f"encoder.layer.{i}.{theirs}", ("layers", i, ours)
-            table[f"{name}.weight"] = ((*path, "kernel"), True)
-            table[f"{name}.bias"] = ((*path, "bias"), False)
-        for theirs, ours in _NORM.items():
-            name, path = f"encoder.layer.{i}.{theirs}", ("layers", i, ours)
-            table[f"{name}.weight"] = ((*path, "scale"), False)
-            table[f"{name}.bias"] = ((*path, "bias"), False)
-    return table
+def read_params(
+    folder: Path,
+    config: EncoderConfig,
+    *,
+    dtype: DTypeLike | None = jnp.float32,
+    shardings: Any = None,  # noqa: ANN401 - a pytree
+) -> nnx.State:
+    """Read the encoder's parameters; prefixes and old spellings of names accepted.
 
+    Tensors go one by one, the largest first, from the files to their devices; the host
+    holds one at a time, and of that only what its own devices keep.
 
-def read_params(folder: Path, config: bert.BertConfig) -> nnx.State:
-    """Read the encoder's parameters as float32; prefixes and old spellings accepted.
+    Args:
+        folder: with model.safetensors, or several files and their index.
+        config: of the same folder.
+        dtype: of the parameters; None keeps that of each tensor in the files.
+        shardings: a tree like the encoder's parameters; None: all on the first device.
 
     Raises:
         FileNotFoundError: if there are no safetensors (a `.bin` alone is refused).
         ValueError: naming every missing, unexpected and misshapen tensor at once.
     """
+    abstract = abstract_params(config)
+    sources = _find(folder, config, {p: leaf.shape for p, leaf in abstract.items()})
+    placed = dict.fromkeys(abstract, SingleDeviceSharding(jax.local_devices()[0]))
+    if shardings is not None:
+        flat = nnx.to_flat_state(shardings)
+        placed = {path: jax.tree.leaves(leaf)[0] for path, leaf in flat}
+    values = {}
+    for path in sorted(abstract, key=lambda p: -np.prod(abstract[p].shape)):
+        shape = abstract[path].shape
+        values[path] = _place(sources[path], shape, placed[path], dtype)
+    return nnx.from_flat_state(
+        {path: leaf.replace(values[path]) for path, leaf in abstract.items()}
+    )
+
+
+def abstract_params(config: EncoderConfig) -> dict[family_lib.Path, nnx.Variable]:
+    """Return shape and logical axes of every parameter of the encoder, by path."""
     abstract = retriever.abstract_params(config, HeadConfig())
-    flat = dict(nnx.to_flat_state(abstract["encoder"]))
-    table = key_table(config)
-    values, problems = {}, []
-    for raw, tensor in _tensors(folder):
-        name = _canonical(raw)
-        if name.startswith(_UNUSED):
+    return dict(nnx.to_flat_state(abstract["encoder"]))
+
+
+def _place(
+    source: _Source, shape: tuple[int, ...], sharding: Sharding, dtype: Any
+) -> jax.Array:
+    parts: dict[tuple, np.ndarray] = {}
+
+    def part(index: tuple[slice, ...]) -> np.ndarray:
+        # Devices that hold the same part are served by one read.
+        key = tuple(s.indices(n)[:2] for s, n in zip(index, shape, strict=True))
+        if key not in parts:
+            read = source.read(index, shape)
+            parts[key] = read if dtype is None else read.astype(dtype, copy=False)
+        return parts[key]
+
+    return jax.make_array_from_callback(shape, sharding, part)
+
+
+def _find(
+    folder: Path,
+    config: EncoderConfig,
+    shapes: dict[family_lib.Path, tuple[int, ...]],
+) -> dict[family_lib.Path, _Source]:
+    """Find every parameter in the files."""
+    found, problems = find_tensors(folder, config)
+    sources = {}
+    for name, tensor in families.key_table(config).items():
+        if name not in found:
+            problems.append(f"missing {name}")
             continue
-        if name not in table:
-            problems.append(f"unexpected {raw}")
-            continue
-        path, transposed = table[name]
-        array = tensor.T if transposed else tensor
-        if array.shape != flat[path].shape:
+        entry = found[name]
+        wanted = _their_shape(tensor, shapes)
+        if entry.shape != wanted:
             problems.append(
-                f"{raw} has shape {tensor.shape}, config.json wants "
-                f"{flat[path].shape[::-1] if transposed else flat[path].shape}"
+                f"{entry.name} has shape {entry.shape}, config.json wants {wanted}"
             )
             continue
-        values[path] = jnp.asarray(array, jnp.float32)
-    missing = [name for name, (path, _) in table.items() if path not in values]
-    misshapen = {p.split(" ")[0] for p in problems}
-    problems += [f"missing {n}" for n in missing if n not in misshapen]
+        start = 0
+        for path in tensor.paths:
+            sources[path] = _Source(entry, start, tensor.transposed)
+            start += shapes[path][-1 if tensor.transposed else 0]
     if problems:
         raise ValueError(
             f"{folder}: the weights do not fit config.json: " + "; ".join(problems)
         )
-    return nnx.from_flat_state(
-        {path: leaf.replace(values[path]) for path, leaf in flat.items()}
-    )
+    return sources
 
 
-def write_params(params: nnx.State, config: bert.BertConfig, path: Path) -> None:
-    """Write the encoder's parameters as one safetensors file with transformers' names."""
-    flat = {p: np.asarray(v[...]) for p, v in nnx.to_flat_state(params)}
-    tensors = {
-        name: np.ascontiguousarray(flat[ours].T if transposed else flat[ours])
-        for name, (ours, transposed) in key_table(config).items()
-    }
-    safetensors.numpy.save_file(tensors, path, metadata={"format": "pt"})
+def _their_shape(
+    tensor: family_lib.Tensor, shapes: dict[family_lib.Path, tuple[int, ...]]
+) -> tuple[int, ...]:
+    parts = [shapes[p][::-1] if tensor.transposed else shapes[p] for p in tensor.paths]
+    return (sum(part[0] for part in parts), *parts[0][1:])
 
 
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Read one safetensors file whole.
+def find_tensors(
+    folder: Path, config: EncoderConfig
+) -> tuple[dict[str, weights.Entry], list[str]]:
+    """Return the encoder's tensors by transformers' names, and what is wrong with others.
 
     Raises:
-        ValueError: if the file is truncated or not safetensors.
+        FileNotFoundError: if there are no safetensors.
+        ValueError: if a file is truncated or no safetensors.
     """
-    try:
-        return safetensors.numpy.load_file(path)
-    except safetensors.SafetensorError as error:
-        raise ValueError(
-            f"{path} is truncated or no safetensors file ({error}); copy it again"
-        ) from error
+    family, table = families.of(config), families.key_table(config)
+    by_name: dict[str, weights.Entry] = {}
+    problems = []
+    for raw, entry in weights.entries(folder).items():
+        name = canonical(raw, family)
+        if name in by_name:
+            problems.append(f"{raw} and {by_name[name].name} are the same tensor")
+        by_name[name] = entry
+    for alias, name in family.aliases.items():
+        if alias in by_name:
+            by_name.setdefault(name, by_name.pop(alias))
+    unused = (*_UNUSED, *family.unused)
+    problems += [
+        f"unexpected {entry.name}"
+        for name, entry in by_name.items()
+        if name not in table and not name.startswith(unused)
+    ]
+    return {name: by_name[name] for name in table if name in by_name}, problems
 
 
-def _tensors(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    for path in _weight_files(folder):
-        yield from read_tensors(path).items()
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    single, index = (
-        folder / "model.safetensors",
-        folder / "model.safetensors.index.json",
-    )
-    if single.is_file():
-        return [single]
-    if index.is_file():
-        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        return [folder / Path(name).name for name in sorted(set(names))]
-    if list(folder.glob("*.bin")):
-        raise FileNotFoundError(
-            f"{folder} has its weights as .bin only, a pickle, which is never loaded; "
-            "convert it to model.safetensors first (transformers: "
-            "from_pretrained(...).save_pretrained(...) on a machine with torch)"
-        )
-    raise FileNotFoundError(f"{folder} has no model.safetensors")
-
-
-def _canonical(name: str) -> str:
-    for prefix in ("model.", "bert.", "roberta."):
+def canonical(name: str, family: family_lib.Family) -> str:
+    """Return a tensor's name without prefixes, spelt as the family's table spells it."""
+    for prefix in family.prefixes:
         name = name.removeprefix(prefix)
-    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace(
-        "LayerNorm.beta", "LayerNorm.bias"
+    for old, new in family.spellings:
+        name = name.replace(old, new)
+    return name
+
+
+def write_params(
+    params: nnx.State,
+    config: EncoderConfig,
+    folder: Path,
+    *,
+    shard_bytes: int = weights.SHARD_BYTES,
+) -> None:
+    """Write the encoder's parameters as safetensors with transformers' names."""
+    flat = {path: leaf[...] for path, leaf in nnx.to_flat_state(params)}
+    table = families.key_table(config)
+    weights.write(
+        folder,
+        {name: sum(flat[p].nbytes for p in t.paths) for name, t in table.items()},
+        lambda name: _merged(table[name], flat.__getitem__),
+        shard_bytes=shard_bytes,
     )
+
+
+def _merged(
+    tensor: family_lib.Tensor, get: Callable[[family_lib.Path], jax.Array]
+) -> np.ndarray:
+    ours = (np.asarray(get(path)) for path in tensor.paths)
+    parts = [part.T if tensor.transposed else part for part in ours]
+    return np.ascontiguousarray(parts[0] if len(parts) == 1 else np.concatenate(parts))

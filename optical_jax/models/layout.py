@@ -16,7 +16,7 @@ MODULES = "modules.json"
 SETTINGS = "config_sentence_transformers.json"
 TRANSFORMER_SETTINGS = "sentence_bert_config.json"
 IDENTITY = "torch.nn.modules.linear.Identity"
-_POOLINGS = {"mean": "mean_tokens", "cls": "cls_token"}
+_POOLINGS = {"mean": "mean_tokens", "cls": "cls_token", "last": "lasttoken"}
 # What sentence-transformers writes for a folder that states no length of its own.
 _DEFAULT_LENGTH = 512
 

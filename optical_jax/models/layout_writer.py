@@ -75,7 +75,7 @@ def _single_vector_files(head: HeadConfig, width: int) -> dict[str, Any]:
             "pooling_mode_max_tokens": False,
             "pooling_mode_mean_sqrt_len_tokens": False,
             "pooling_mode_weightedmean_tokens": False,
-            "pooling_mode_lasttoken": False,
+            "pooling_mode_lasttoken": head.pooling == "last",
             "include_prompt": True,
         },
         layout.SETTINGS: {

@@ -13,7 +13,8 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from optical_jax.data import tokenize
-from optical_jax.models import bert
+from optical_jax.models import families
+from optical_jax.models.families import EncoderConfig
 from optical_jax.models.head import HeadConfig
 
 # Parameters are placed by jit(out_shardings=...), never at construction.
@@ -40,7 +41,7 @@ class RetrievalModel(nnx.Module):
 
     def __init__(
         self,
-        encoder: bert.BertConfig,
+        encoder: EncoderConfig,
         head: HeadConfig,
         *,
         dropout: float = 0.0,
@@ -48,7 +49,9 @@ class RetrievalModel(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.head = head
-        self.encoder = bert.Bert(encoder, dropout=dropout, dtype=dtype, rngs=rngs)
+        self.encoder = families.of(encoder).module(
+            encoder, dropout=dropout, dtype=dtype, rngs=rngs
+        )
         self.projection = (
             None
             if head.projection is None
@@ -107,6 +110,9 @@ class RetrievalModel(nnx.Module):
     ) -> Float[Array, "b 1 d"]:
         if self.head.pooling == "cls":
             return x[:, :1]
+        if self.head.pooling == "last":
+            last = jnp.argmax(jnp.where(mask, jnp.arange(mask.shape[1]), -1), axis=1)
+            return jnp.take_along_axis(x, last[:, None, None], axis=1)
         weights = mask.astype(jnp.float32)[..., None]
         total = jnp.sum(x.astype(jnp.float32) * weights, axis=1, keepdims=True)
         return total / jnp.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
@@ -116,7 +122,7 @@ class RetrievalModel(nnx.Module):
 class Retriever:
     """Everything that turns texts into vectors; params is a pytree of float32 arrays."""
 
-    encoder: bert.BertConfig
+    encoder: EncoderConfig
     head: HeadConfig
     text: tokenize.TextEncoder
     params: nnx.State
@@ -148,7 +154,7 @@ class Retriever:
 
 @functools.lru_cache(maxsize=32)
 def graphdef(
-    encoder: bert.BertConfig,
+    encoder: EncoderConfig,
     head: HeadConfig,
     *,
     dropout: float = 0.0,
@@ -165,7 +171,7 @@ def graphdef(
 
 
 @functools.lru_cache(maxsize=32)
-def abstract_params(encoder: bert.BertConfig, head: HeadConfig) -> nnx.State:
+def abstract_params(encoder: EncoderConfig, head: HeadConfig) -> nnx.State:
     """Return shapes, dtypes and logical axes of every parameter; not to be changed."""
     return nnx.state(
         nnx.eval_shape(lambda: RetrievalModel(encoder, head, rngs=nnx.Rngs(0))),
@@ -174,7 +180,7 @@ def abstract_params(encoder: bert.BertConfig, head: HeadConfig) -> nnx.State:
 
 
 def init_params(
-    encoder: bert.BertConfig, head: HeadConfig, *, key: jax.Array
+    encoder: EncoderConfig, head: HeadConfig, *, key: jax.Array
 ) -> nnx.State:
     """Return random parameters (normal, 0.02); pure, so that jit can place them."""
     model = RetrievalModel(encoder, head, rngs=nnx.Rngs(key))
@@ -187,7 +193,7 @@ def count(params: nnx.State) -> int:
 
 
 def from_values(
-    encoder: bert.BertConfig, head: HeadConfig, values: dict[tuple, jax.Array]
+    encoder: EncoderConfig, head: HeadConfig, values: dict[tuple, jax.Array]
 ) -> nnx.State:
     """Build parameters, logical axes included, of arrays by parameter path.
 

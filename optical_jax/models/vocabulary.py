@@ -13,24 +13,31 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import safetensors.numpy
 import tokenizers
 from jaxtyping import Float
 
 from optical_jax.data import tokenize
 from optical_jax.data.sources import Pair
 from optical_jax.models import (
+    families,
     folder,
     hf,
     initialization,
     names,
     subwords,
     tokenizer_files,
+    weights,
 )
 from optical_jax.models.head import HeadConfig
 
-_ROWS = "embeddings.word_embeddings.weight"
-_ID_FIELDS = ("pad_token_id", "bos_token_id", "eos_token_id")
+_ID_FIELDS = (
+    "pad_token_id",
+    "bos_token_id",
+    "eos_token_id",
+    "cls_token_id",
+    "sep_token_id",
+    "decoder_start_token_id",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,8 +202,8 @@ def transplant_folder(
 ) -> dict[str, int | float]:
     """Write a Hugging Face encoder folder like the teacher's with a transplanted vocabulary.
 
-    All tensors but the embedding rows are copied bit for bit. The teacher's head
-    (modules.json, 1_Pooling) is not: it was made for other inputs.
+    The encoder's tensors but the embedding rows are copied bit for bit. Heads (pooler,
+    language model, modules.json, 1_Pooling) are not: they were made for other inputs.
 
     Returns:
         The transplant's report.
@@ -206,40 +213,34 @@ def transplant_folder(
         ValueError: if `out` has content, or the tokenizer is of a kind that cannot be
             extended.
     """
-    config_fields = hf.read_config(teacher_folder)
+    encoder = hf.read_config(teacher_folder)
     settings = json.loads((teacher_folder / "config.json").read_text(encoding="utf-8"))
-    tensors = _read_weights(teacher_folder)
-    key = next(name for name in tensors if name.endswith(_ROWS))
-    old = tensors[key]
+    tensors, _ = hf.find_tensors(teacher_folder, encoder)
+    word = families.word_tensor(encoder)
+    if word not in tensors:
+        raise ValueError(
+            f"{teacher_folder} has no tensor {word!r}; give an encoder's folder"
+        )
+    old = weights.read(tensors[word])
     teacher = tokenizer_files.read(teacher_folder, rows=len(old))
     made = transplant(teacher, old.astype(np.float32), pairs, config, seed=seed)
-    tensors[key] = made.embeddings.astype(old.dtype)
-    settings["vocab_size"] = len(made.embeddings)
+    rows = made.embeddings.astype(old.dtype)
+    settings["vocab_size"] = len(rows)
     for field in _ID_FIELDS:
-        if settings.get(field) is not None:
+        if isinstance(settings.get(field), int):
             token = teacher.id_to_token(settings[field])
             settings[field] = made.tokenizer.token_to_id(token)
     special = tokenizer_files.read_special_tokens(teacher_folder, made.tokenizer)
     text = tokenize.TextEncoder(made.tokenizer, HeadConfig(), special=special)
+    sizes = {name: entry.nbytes for name, entry in tensors.items()}
     with folder.staged(out) as stage:
         (stage / "config.json").write_text(
             json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-        safetensors.numpy.save_file(
-            tensors, stage / "model.safetensors", metadata={"format": "pt"}
+        weights.write(
+            stage,
+            sizes | {word: rows.nbytes},
+            lambda name: rows if name == word else weights.read(tensors[name]),
         )
-        tokenizer_files.write(text, stage, length=config_fields.max_length)
+        tokenizer_files.write(text, stage, length=encoder.max_length)
     return made.report
-
-
-def _read_weights(path: Path) -> dict[str, np.ndarray]:
-    weights = path / "model.safetensors"
-    if not weights.is_file():
-        raise FileNotFoundError(
-            f"{path} has no model.safetensors; a vocabulary is transplanted onto weights "
-            "in one such file (a .bin is a pickle and never loaded)"
-        )
-    tensors = hf.read_tensors(weights)
-    if not any(name.endswith(_ROWS) for name in tensors):
-        raise ValueError(f"{weights} has no tensor {_ROWS!r}; give an encoder's folder")
-    return tensors

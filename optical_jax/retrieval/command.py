@@ -30,7 +30,7 @@ class HeadOptions:
     # Width of the folder's linear projection; None: it is not used.
     projection: int | None = None
     # Only for "single-vector".
-    pooling: Literal["mean", "cls"] | None = None
+    pooling: Literal["mean", "cls", "last"] | None = None
     # Tokens that queries and documents are cut to, special ones included.
     query_length: int | None = None
     document_length: int | None = None

@@ -14,8 +14,8 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Int
 
 from optical_jax.data import tokenize
-from optical_jax.models import bert
 from optical_jax.models import retriever as retriever_lib
+from optical_jax.models.families import EncoderConfig
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
 
@@ -194,7 +194,7 @@ def _scatter(
         out[offsets[i] : offsets[i + 1]] = kept
 
 
-def _padded_length(length: int, encoder: bert.BertConfig) -> int:
+def _padded_length(length: int, encoder: EncoderConfig) -> int:
     longer = (n for n in _LENGTHS if n >= length)
     # No longer than the encoder has positions for.
     return max(length, min(next(longer, length), encoder.max_length))
@@ -206,7 +206,7 @@ def _vectors(
     ids: Int[Array, "b l"],
     mask: Bool[Array, "b l"],
     *,
-    encoder: bert.BertConfig,
+    encoder: EncoderConfig,
     head: HeadConfig,
     dtype: Any,
     weighed: bool,

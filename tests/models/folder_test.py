@@ -354,7 +354,9 @@ def test_other_pooling(pooled: retriever.Retriever, tmp_path: Path) -> None:
         pooling_mode_mean_tokens=False,
         pooling_mode_max_tokens=True,
     )
-    with pytest.raises(ValueError, match=r"one of \['cls', 'mean'\], got max_tokens"):
+    with pytest.raises(
+        ValueError, match=r"one of \['cls', 'last', 'mean'\], got max_tokens"
+    ):
         folder.load(tmp_path / "out")
 
 

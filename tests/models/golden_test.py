@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from optical_jax.models import bert, hf
+from optical_jax.models import families, hf
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -21,7 +21,8 @@ def test_hidden_states_equal_torch(family: str) -> None:
     folder = GOLDEN / family
     config = hf.read_config(folder)
     params = hf.read_params(folder, config)
-    graph = nnx.graphdef(nnx.eval_shape(lambda: bert.Bert(config, rngs=nnx.Rngs(0))))
+    module = families.of(config).module
+    graph = nnx.graphdef(nnx.eval_shape(lambda: module(config, rngs=nnx.Rngs(0))))
     expected = np.load(folder / "expected.npz")
     ids, mask = jnp.asarray(expected["ids"]), jnp.asarray(expected["mask"])
     encode = jax.jit(lambda params, ids, mask: nnx.merge(graph, params)(ids, mask))

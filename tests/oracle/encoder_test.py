@@ -9,14 +9,15 @@ import safetensors.torch
 import torch
 from flax import nnx
 
-from optical_jax.models import bert, hf
+from optical_jax.models import families, hf
 from tests.oracle import make_golden, torch_models
 
 
 def ours(folder: Path, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
     config = hf.read_config(folder)
     params = hf.read_params(folder, config)
-    graph = nnx.graphdef(nnx.eval_shape(lambda: bert.Bert(config, rngs=nnx.Rngs(0))))
+    module = families.of(config).module
+    graph = nnx.graphdef(nnx.eval_shape(lambda: module(config, rngs=nnx.Rngs(0))))
     return np.asarray(nnx.merge(graph, params)(jnp.asarray(ids), jnp.asarray(mask)))
 
 
@@ -56,7 +57,7 @@ def test_what_we_write_torch_reads_bit_for_bit(tmp_path: Path) -> None:
     hf.write_params(
         hf.read_params(tmp_path / "theirs", config),
         config,
-        tmp_path / "ours" / "model.safetensors",
+        tmp_path / "ours",
     )
     written = safetensors.torch.load_file(tmp_path / "ours" / "model.safetensors")
     for name, tensor in model.state_dict().items():

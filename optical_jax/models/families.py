@@ -1,0 +1,76 @@
+"""The table of encoder families, and configs read and written by it.
+
+A new family is one file and one line here.
+"""
+
+import dataclasses
+from typing import Any
+
+from optical_jax.models import bert
+from optical_jax.models.family import WORD, EncoderConfig, Family, KeyTable
+
+# By the model_type of config.json.
+FAMILIES: dict[str, Family] = {
+    "bert": bert.BERT,
+    "xlm-roberta": bert.XLM_ROBERTA,
+}
+
+
+def of(config: EncoderConfig) -> Family:
+    """Return the family of a config."""
+    return FAMILIES[config.model_type]
+
+
+def key_table(config: EncoderConfig) -> KeyTable:
+    """Return {tensor name in a checkpoint: where it goes}."""
+    return of(config).key_table(config)
+
+
+def word_tensor(config: EncoderConfig) -> str:
+    """Return the name of the word embedding in checkpoints."""
+    table = key_table(config)
+    return next(name for name, tensor in table.items() if tensor.paths == (WORD,))
+
+
+def parse(fields: dict[str, Any]) -> EncoderConfig:
+    """Make a config of the content of a config.json.
+
+    Raises:
+        ValueError: if the family is not known, a field is missing, or a value asks for
+            what the family's module does not compute.
+    """
+    model_type = fields.get("model_type")
+    if model_type not in FAMILIES:
+        raise ValueError(
+            f"model_type must be one of {', '.join(sorted(FAMILIES))}, got {model_type!r}; "
+            "encoders of other families are not read"
+        )
+    family = FAMILIES[model_type]
+    for name, values in family.accepted.items():
+        if fields.get(name, values[0]) not in values:
+            raise ValueError(
+                f"{name} must be {' or '.join(map(repr, values))}, got {fields[name]!r}; "
+                f"other kinds of {model_type} are not computed here"
+            )
+    fields = family.read_fields(fields)
+    known = {f.name: f.type for f in dataclasses.fields(family.config)}
+    given = {k: fields[k] for k in known if fields.get(k) is not None}
+    # JSON writes 10000.0 as 10000 too.
+    given = {k: float(v) if known[k] is float else v for k, v in given.items()}
+    try:
+        return family.config(**given)
+    except TypeError as error:
+        raise ValueError(
+            f"this is no {model_type} encoder's config: {error}"
+        ) from error
+
+
+def config_fields(config: EncoderConfig, *, dtype: str = "float32") -> dict[str, Any]:
+    """Return the content of a config.json that transformers reads as this encoder."""
+    family = of(config)
+    return {
+        "architectures": [family.architecture],
+        **dataclasses.asdict(config),
+        **family.write_fields(config),
+        "dtype": dtype,
+    }
