@@ -6,13 +6,14 @@ A new family is one file and one line here.
 import dataclasses
 from typing import Any
 
-from optical_jax.models import bert
+from optical_jax.models import bert, decoder
 from optical_jax.models.family import WORD, EncoderConfig, Family, KeyTable
 
 # By the model_type of config.json.
 FAMILIES: dict[str, Family] = {
     "bert": bert.BERT,
     "xlm-roberta": bert.XLM_ROBERTA,
+    **decoder.DECODERS,
 }
 
 
@@ -68,9 +69,14 @@ def parse(fields: dict[str, Any]) -> EncoderConfig:
 def config_fields(config: EncoderConfig, *, dtype: str = "float32") -> dict[str, Any]:
     """Return the content of a config.json that transformers reads as this encoder."""
     family = of(config)
+    fields = {
+        name: value
+        for name, value in dataclasses.asdict(config).items()
+        if name not in family.unwritten
+    }
     return {
         "architectures": [family.architecture],
-        **dataclasses.asdict(config),
+        **fields,
         **family.write_fields(config),
         "dtype": dtype,
     }

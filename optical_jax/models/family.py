@@ -88,7 +88,8 @@ class Family:
         spellings: (old, new) parts of names.
         accepted: {field of config.json: the values of it that the module computes}.
         read_fields: config.json to fields of the config, where spellings differ.
-        write_fields: fields of config.json beside those of the config.
+        write_fields: fields of config.json beside those of the config, or instead of them.
+        unwritten: fields of the config that its config.json has not.
     """
 
     config: type
@@ -102,3 +103,4 @@ class Family:
     accepted: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     read_fields: Callable[[dict[str, Any]], dict[str, Any]] = dict
     write_fields: Callable[[Any], dict[str, Any]] = lambda config: {}
+    unwritten: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 import transformers
 
-from tests.oracle import torch_models
+from tests.oracle import torch_decoders, torch_models
 
 TARGET = Path(__file__).parents[1] / "models" / "golden"
 
@@ -43,10 +43,13 @@ def old_spelling(name: str) -> str:
 
 
 def main() -> None:
-    """Write both encoders."""
+    """Write every encoder."""
     torch.manual_seed(0)
     write(torch_models.bert("gelu_new"), TARGET / "bert", old=True)
     write(torch_models.xlm_roberta(), TARGET / "xlm-roberta", old=False)
+    for name in torch_decoders.GOLDEN:
+        torch.manual_seed(0)
+        write(torch_decoders.MODELS[name](), TARGET / name, old=False)
 
 
 if __name__ == "__main__":

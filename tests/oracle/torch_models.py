@@ -18,7 +18,7 @@ def bert(activation: str = "gelu") -> transformers.BertModel:
     config = transformers.BertConfig(
         **_SHAPE, max_position_embeddings=20, hidden_act=activation
     )
-    return _spread(transformers.BertModel(config))
+    return spread(transformers.BertModel(config))
 
 
 def xlm_roberta() -> transformers.XLMRobertaModel:
@@ -30,10 +30,11 @@ def xlm_roberta() -> transformers.XLMRobertaModel:
         layer_norm_eps=1e-5,
         pad_token_id=1,
     )
-    return _spread(transformers.XLMRobertaModel(config))
+    return spread(transformers.XLMRobertaModel(config))
 
 
-def _spread(model: transformers.PreTrainedModel) -> transformers.PreTrainedModel:
+def spread(model: transformers.PreTrainedModel) -> transformers.PreTrainedModel:
+    """Move every weight, so that each shows in the result."""
     # Fresh weights (0.02, LayerNorm 1 and 0) would hide a wrong mask or a swapped tensor.
     with torch.no_grad():
         for parameter in model.parameters():
