@@ -4,6 +4,7 @@ Devlin et al. 2019 (arXiv 1810.04805); Conneau et al. 2020 (arXiv 1911.02116). P
 layers, learned absolute positions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +23,7 @@ from optical_jax.models.encoder import Encoder
 class BertConfig:
     """Shape of an encoder; the field names are those of a Hugging Face config.json."""
 
-    model_type: Literal["bert", "xlm-roberta"] = "bert"
+    model_type: Literal["bert", "xlm-roberta", "xlm-roberta-xl"] = "bert"
     vocab_size: int
     hidden_size: int
     num_hidden_layers: int
@@ -56,9 +57,16 @@ class BertConfig:
 
 
 class Embeddings(nnx.Module):
-    """Sum of word, position and token-type embeddings, normalised."""
+    """Sum of word, position and token-type embeddings, normalised or not."""
 
-    def __init__(self, config: BertConfig, *, dtype: DTypeLike, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        config: BertConfig,
+        *,
+        normed: bool = True,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
+    ):
         width, made = config.hidden_size, {"dtype": dtype, "rngs": rngs}
         self.config = config
         self.word = layers.embed(config.vocab_size, width, ("vocab", "embed"), **made)
@@ -68,12 +76,17 @@ class Embeddings(nnx.Module):
         self.token_type = layers.embed(
             config.type_vocab_size, width, (None, "embed"), **made
         )
-        self.norm = layers.layer_norm(width, epsilon=config.layer_norm_eps, **made)
+        self.norm = (
+            layers.layer_norm(width, epsilon=config.layer_norm_eps, **made)
+            if normed
+            else None
+        )
 
     def __call__(self, ids: Int[Array, "b l"]) -> Float[Array, "b l d"]:
         """Embed ids; the token type is 0 everywhere."""
         token_type = self.token_type(jnp.zeros((1, 1), jnp.int32))
-        return self.norm(self.word(ids) + self.position(self._places(ids)) + token_type)
+        x = self.word(ids) + self.position(self._places(ids)) + token_type
+        return x if self.norm is None else self.norm(x)
 
     def _places(self, ids: Int[Array, "b l"]) -> Int[Array, "c l"]:
         if self.config.first_position == 0:
@@ -119,14 +132,15 @@ class Layer(nnx.Module):
         """Apply the layer; tokens where mask is False are attended by no one."""
         drop = lambda t: self.dropout(t, deterministic=rngs is None, rngs=rngs)
         with jax.named_scope("attention"):
-            x = self.attention_norm(x + drop(self._attend(x, mask)))
+            x = self.attention_norm(x + drop(self.attend(x, mask)))
         with jax.named_scope("mlp"):
             hidden = self.down(self.activation(self.up(x)))
             return self.output_norm(x + drop(hidden))
 
-    def _attend(
+    def attend(
         self, x: Float[Array, "b l d"], mask: Bool[Array, "b l"]
     ) -> Float[Array, "b l d"]:
+        """Return what attention adds to the residual stream, of its input x."""
         value = layers.heads(self.value(x), self.num_heads)
         attended = self.attention(*self._query_and_key(x), value, mask)
         return self.out(attended.reshape(x.shape))
@@ -184,25 +198,37 @@ _NORM = {
 
 def key_table(config: BertConfig) -> family.KeyTable:
     """Return {tensor name: where it goes}."""
+    norm = family.norm("embeddings.LayerNorm", ("embeddings", "norm"), bias=True)
+    return norm | tables(config, _NORM)
+
+
+def tables(config: BertConfig, norms: dict[str, str]) -> family.KeyTable:
+    """Return the embedding tables and the layers, whose norms are named like this."""
     table: family.KeyTable = {}
     for ours in ("word", "position", "token_type"):
         name = f"embeddings.{ours}_embeddings"
         table |= family.embedding(name, ("embeddings", ours))
-    table |= family.norm("embeddings.LayerNorm", ("embeddings", "norm"), bias=True)
     for i in range(config.num_hidden_layers):
         start, path = f"encoder.layer.{i}.", ("layers", i)
         for theirs, ours in _LINEAR.items():
             table |= family.linear(start + theirs, (*path, ours), bias=True)
-        for theirs, ours in _NORM.items():
+        for theirs, ours in norms.items():
             table |= family.norm(start + theirs, (*path, ours), bias=True)
     return table
 
 
-def _family(architecture: str, prefix: str) -> family.Family:
+def make_family(
+    architecture: str,
+    prefix: str,
+    *,
+    module: type[Encoder] = Bert,
+    table: Callable[[BertConfig], family.KeyTable] = key_table,
+) -> family.Family:
+    """Return a family of this config."""
     return family.Family(
         config=BertConfig,
-        module=Bert,
-        key_table=key_table,
+        module=module,
+        key_table=table,
         architecture=architecture,
         prefixes=("model.", prefix),
         unused=("pooler.", "cls.", "embeddings.position_ids"),
@@ -214,5 +240,5 @@ def _family(architecture: str, prefix: str) -> family.Family:
     )
 
 
-BERT = _family("BertModel", "bert.")
-XLM_ROBERTA = _family("XLMRobertaModel", "roberta.")
+BERT = make_family("BertModel", "bert.")
+XLM_ROBERTA = make_family("XLMRobertaModel", "roberta.")

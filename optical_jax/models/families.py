@@ -6,13 +6,18 @@ A new family is one file and one line here.
 import dataclasses
 from typing import Any
 
-from optical_jax.models import bert, decoder
+from optical_jax.models import bert, decoder, modernbert, t5, xlm_roberta_xl
 from optical_jax.models.family import WORD, EncoderConfig, Family, KeyTable
 
 # By the model_type of config.json.
 FAMILIES: dict[str, Family] = {
     "bert": bert.BERT,
+    "modernbert": modernbert.MODERNBERT,
+    "mt5": t5.MT5_FAMILY,
+    "t5": t5.T5_FAMILY,
+    "umt5": t5.UMT5_FAMILY,
     "xlm-roberta": bert.XLM_ROBERTA,
+    "xlm-roberta-xl": xlm_roberta_xl.XLM_ROBERTA_XL,
     **decoder.DECODERS,
 }
 

@@ -15,6 +15,8 @@ import transformers
 
 from tests.oracle import torch_decoders, torch_models
 
+# One of each kind of layer: mt5 shares its code with t5 and umt5.
+FAMILIES = ("bert", "xlm-roberta", "xlm-roberta-xl", "modernbert", "mt5", "umt5")
 TARGET = Path(__file__).parents[1] / "models" / "golden"
 
 
@@ -25,7 +27,7 @@ def write(model: transformers.PreTrainedModel, folder: Path, *, old: bool) -> No
     tensors = {
         k: v.contiguous()
         for k, v in model.state_dict().items()
-        if not k.startswith("pooler")
+        if not k.startswith(("pooler", "encoder.embed_tokens"))
     }
     if old:
         tensors = {f"bert.{old_spelling(k)}": v for k, v in tensors.items()}
@@ -43,10 +45,10 @@ def old_spelling(name: str) -> str:
 
 
 def main() -> None:
-    """Write every encoder."""
-    torch.manual_seed(0)
-    write(torch_models.bert("gelu_new"), TARGET / "bert", old=True)
-    write(torch_models.xlm_roberta(), TARGET / "xlm-roberta", old=False)
+    """Write one encoder of each family."""
+    for name in FAMILIES:
+        torch.manual_seed(0)
+        write(torch_models.CASES[name](), TARGET / name, old=name == "bert")
     for name in torch_decoders.GOLDEN:
         torch.manual_seed(0)
         write(torch_decoders.MODELS[name](), TARGET / name, old=False)

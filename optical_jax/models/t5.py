@@ -1,0 +1,291 @@
+"""Encoders of T5, mT5 and UMT5: relative positions as a bias, RMS norms, no biases.
+
+Raffel et al. 2020 (arXiv 1910.10683); Xue et al. 2021 (arXiv 2010.11934); Chung et al. 2023
+(arXiv 2304.09151). The decoder of a checkpoint is left unread, and is not written.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Int
+
+from optical_jax.models import family, layers
+from optical_jax.models.attention import Attention
+from optical_jax.models.encoder import Encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class T5Config:
+    """Shape of an encoder; the field names are those of a Hugging Face config.json."""
+
+    model_type: Literal["t5", "mt5", "umt5"] = "t5"
+    vocab_size: int
+    d_model: int
+    d_kv: int
+    d_ff: int
+    num_layers: int
+    num_heads: int
+    relative_attention_num_buckets: int = 32
+    relative_attention_max_distance: int = 128
+    layer_norm_epsilon: float = 1e-6
+    # An activation, or "gated-" and one; "gated-gelu" means tanh's approximation of it.
+    feed_forward_proj: str = "relu"
+    pad_token_id: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what would otherwise fail deep inside a layer."""
+        layers.check_activation("feed_forward_proj, 'gated-' aside,", self.activation)
+        farthest = self.relative_attention_max_distance
+        if self.relative_attention_num_buckets < 4 or (
+            farthest <= self.relative_attention_num_buckets // 4
+        ):
+            raise ValueError(
+                "relative_attention_num_buckets must be at least 4 and less than 4 times "
+                f"relative_attention_max_distance {farthest}, got "
+                f"{self.relative_attention_num_buckets}; the config.json is damaged"
+            )
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the hidden states."""
+        return self.d_model
+
+    @property
+    def num_hidden_layers(self) -> int:
+        """Number of layers."""
+        return self.num_layers
+
+    @property
+    def max_length(self) -> int:
+        """Relative positions set no limit; past max_distance they are all one bucket."""
+        return 1 << 20
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether the feed-forward has a gate."""
+        return self.feed_forward_proj.startswith("gated-")
+
+    @property
+    def activation(self) -> str:
+        """Name of the feed-forward's activation."""
+        name = self.feed_forward_proj.removeprefix("gated-")
+        return "gelu_new" if self.is_gated and name == "gelu" else name
+
+
+def buckets(config: T5Config, length: int) -> Int[Array, "l l"]:
+    """Return the bucket of each place (columns) seen from each place (rows).
+
+    Half of the buckets are for what lies ahead. Of each half, one half has a bucket per
+    distance and the rest grow with its logarithm up to max_distance.
+    """
+    half = config.relative_attention_num_buckets // 2
+    exact, farthest = half // 2, config.relative_attention_max_distance
+    distance = np.arange(farthest + 1, dtype=np.float32)
+    # In float32 as transformers computes it: some edges fall on whole numbers.
+    grown = np.log(np.maximum(distance, exact) / np.float32(exact))
+    grown = grown / np.float32(math.log(farthest / exact)) * np.float32(half - exact)
+    far = np.minimum(exact + grown.astype(np.int32), half - 1)
+    table = jnp.asarray(np.where(distance < exact, distance.astype(np.int32), far))
+    place = jnp.arange(length)
+    ahead = place[None, :] - place[:, None]
+    return table[jnp.minimum(jnp.abs(ahead), farthest)] + half * (ahead > 0)
+
+
+class RelativeBias(nnx.Module):
+    """What is added to the attention logits of each head, by relative position."""
+
+    def __init__(self, config: T5Config, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        self.config = config
+        self.table = layers.embed(
+            config.relative_attention_num_buckets,
+            config.num_heads,
+            (None, "heads"),
+            dtype=dtype,
+            rngs=rngs,
+        )
+
+    def __call__(self, length: int) -> Float[Array, "1 h l l"]:
+        """Return the bias of all pairs of places."""
+        return self.table(buckets(self.config, length)).transpose(2, 0, 1)[None]
+
+
+class Layer(nnx.Module):
+    """Self-attention and feed-forward, each with pre-norm and residual."""
+
+    def __init__(
+        self, config: T5Config, *, dropout: float, dtype: DTypeLike, rngs: nnx.Rngs
+    ):
+        width, inner, mlp = config.d_model, config.num_heads * config.d_kv, config.d_ff
+        made = {"bias": False, "dtype": dtype, "rngs": rngs}
+        normed = {"epsilon": config.layer_norm_epsilon, "dtype": dtype}
+        self.num_heads = config.num_heads
+        self.activation = layers.ACTIVATIONS[config.activation]
+        self.attention = Attention(scale=1.0)
+        self.attention_norm = layers.RMSNorm(width, **normed)
+        self.query = layers.linear(width, inner, ("embed", "heads"), **made)
+        self.key = layers.linear(width, inner, ("embed", "heads"), **made)
+        self.value = layers.linear(width, inner, ("embed", "heads"), **made)
+        self.out = layers.linear(inner, width, ("heads", "embed"), **made)
+        # In UMT5 every layer has its own, else the encoder has one for all.
+        self.relative_bias = (
+            RelativeBias(config, dtype=dtype, rngs=rngs)
+            if config.model_type == "umt5"
+            else None
+        )
+        self.mlp_norm = layers.RMSNorm(width, **normed)
+        self.gate = (
+            layers.linear(width, mlp, ("embed", "mlp"), **made)
+            if config.is_gated
+            else None
+        )
+        self.up = layers.linear(width, mlp, ("embed", "mlp"), **made)
+        self.down = layers.linear(mlp, width, ("mlp", "embed"), **made)
+        self.dropout = nnx.Dropout(dropout)
+
+    def __call__(
+        self,
+        x: Float[Array, "b l d"],
+        mask: Bool[Array, "b l"],
+        *,
+        bias: Float[Array, "1 h l l"] | None = None,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "b l d"]:
+        """Apply the layer; tokens where mask is False are attended by no one."""
+        drop = lambda t: self.dropout(t, deterministic=rngs is None, rngs=rngs)
+        with jax.named_scope("attention"):
+            normed = self.attention_norm(x)
+            query, key, value = (
+                layers.heads(part(normed), self.num_heads)
+                for part in (self.query, self.key, self.value)
+            )
+            bias = self._bias(x.shape[1], bias)
+            attended = self.attention(query, key, value, mask, bias)
+            x = x + drop(self.out(attended.reshape(*x.shape[:2], -1)))
+        with jax.named_scope("mlp"):
+            normed = self.mlp_norm(x)
+            if self.gate is None:
+                hidden = self.activation(self.up(normed))
+            else:
+                hidden = self.activation(self.gate(normed)) * self.up(normed)
+            return x + drop(self.down(drop(hidden)))
+
+    def received(
+        self,
+        x: Float[Array, "b l d"],
+        mask: Bool[Array, "b l"],
+        *,
+        bias: Float[Array, "1 h l l"] | None = None,
+    ) -> Float[Array, "b l"]:
+        """Return the share of its text's attention that each token receives, of input x."""
+        normed = self.attention_norm(x)
+        query = layers.heads(self.query(normed), self.num_heads)
+        key = layers.heads(self.key(normed), self.num_heads)
+        return self.attention.received(query, key, mask, self._bias(x.shape[1], bias))
+
+    def _bias(
+        self, length: int, bias: Float[Array, "1 h l l"] | None
+    ) -> Float[Array, "1 h l l"]:
+        return bias if self.relative_bias is None else self.relative_bias(length)
+
+
+class Embeddings(nnx.Module):
+    """Word embeddings as they are."""
+
+    def __init__(self, config: T5Config, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        self.word = layers.embed(
+            config.vocab_size,
+            config.d_model,
+            ("vocab", "embed"),
+            dtype=dtype,
+            rngs=rngs,
+        )
+
+    def __call__(self, ids: Int[Array, "b l"]) -> Float[Array, "b l d"]:
+        """Embed ids."""
+        return self.word(ids)
+
+
+class T5(Encoder):
+    """Encoder from token ids to the last layer's hidden states."""
+
+    def __init__(
+        self,
+        config: T5Config,
+        *,
+        dropout: float = 0.0,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        """Build the layers; parameters are float32, dtype is that of the computation."""
+        made = {"dtype": dtype, "rngs": rngs}
+        self.embeddings = Embeddings(config, **made)
+        self.dropout = nnx.Dropout(dropout)
+        self.relative_bias = (
+            None if config.model_type == "umt5" else RelativeBias(config, **made)
+        )
+        self.layers = nnx.List(
+            Layer(config, dropout=dropout, **made) for _ in range(config.num_layers)
+        )
+        self.final_norm = layers.RMSNorm(
+            config.d_model, epsilon=config.layer_norm_epsilon, dtype=dtype
+        )
+
+    def shared(self, length: int) -> dict[str, Array]:
+        """Return the bias of all layers."""
+        return (
+            {} if self.relative_bias is None else {"bias": self.relative_bias(length)}
+        )
+
+
+def key_table(config: T5Config) -> family.KeyTable:
+    """Return {tensor name: where it goes}."""
+    table = family.embedding("shared", ("embeddings", "word"))
+    own = config.model_type == "umt5"
+    for i in range(config.num_layers):
+        path = ("layers", i)
+        attention, mlp = (f"encoder.block.{i}.layer.{part}." for part in (0, 1))
+        for theirs, ours in zip("qkvo", ("query", "key", "value", "out"), strict=True):
+            name = f"{attention}SelfAttention.{theirs}"
+            table |= family.linear(name, (*path, ours))
+        if own or i == 0:
+            table |= family.embedding(
+                f"{attention}SelfAttention.relative_attention_bias",
+                (*(path if own else ()), "relative_bias", "table"),
+            )
+        table |= family.norm(f"{attention}layer_norm", (*path, "attention_norm"))
+        names = {"wi_0": "gate", "wi_1": "up"} if config.is_gated else {"wi": "up"}
+        for theirs, ours in (names | {"wo": "down"}).items():
+            table |= family.linear(f"{mlp}DenseReluDense.{theirs}", (*path, ours))
+        table |= family.norm(f"{mlp}layer_norm", (*path, "mlp_norm"))
+    return table | family.norm("encoder.final_layer_norm", ("final_norm",))
+
+
+def _read_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what transformers takes for granted."""
+    usual = "relu" if fields["model_type"] == "t5" else "gated-gelu"
+    return {"feed_forward_proj": usual, **fields}
+
+
+def _family(architecture: str) -> family.Family:
+    return family.Family(
+        config=T5Config,
+        module=T5,
+        key_table=key_table,
+        architecture=architecture,
+        prefixes=("transformer.",),
+        unused=("decoder.",),
+        # One table under several names; which of them a file keeps differs.
+        aliases={"encoder.embed_tokens.weight": "shared.weight"},
+        read_fields=_read_fields,
+    )
+
+
+T5_FAMILY = _family("T5EncoderModel")
+MT5_FAMILY = _family("MT5EncoderModel")
+UMT5_FAMILY = _family("UMT5EncoderModel")
