@@ -164,7 +164,7 @@ def _find(
             problems.append(f"missing {name}")
             continue
         entry = found[name]
-        wanted = _their_shape(tensor, shapes)
+        wanted = their_shape(tensor, shapes)
         if entry.shape != wanted:
             problems.append(
                 f"{entry.name} has shape {entry.shape}, config.json wants {wanted}"
@@ -181,7 +181,7 @@ def _find(
     return sources
 
 
-def _their_shape(
+def their_shape(
     tensor: family_lib.Tensor, shapes: dict[family_lib.Path, tuple[int, ...]]
 ) -> tuple[int, ...]:
     parts = [shapes[p][::-1] if tensor.transposed else shapes[p] for p in tensor.paths]
