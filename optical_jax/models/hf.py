@@ -184,6 +184,7 @@ def _find(
 def their_shape(
     tensor: family_lib.Tensor, shapes: dict[family_lib.Path, tuple[int, ...]]
 ) -> tuple[int, ...]:
+    """Return the shape of a checkpoint's tensor, of the shapes of our parameters."""
     parts = [shapes[p][::-1] if tensor.transposed else shapes[p] for p in tensor.paths]
     return (sum(part[0] for part in parts), *parts[0][1:])
 
