@@ -70,14 +70,14 @@ def _step(length: int, width: int, *, cached: bool):  # noqa: ANN202
         model,
         tx,
         shardings=shardings,
-        teacher_shardings=shardings.params,
+        frozen_shardings=step_lib.Frozen(teacher=shardings.params),
         mesh=mesh,
     )
     placed, holder = sharding.to_global(batch, mesh), [state]
-    teacher = jax.device_put(params, shardings.params)
+    frozen = step_lib.Frozen(teacher=jax.device_put(params, shardings.params))
 
     def run() -> dict:
-        holder[0], metrics = step(holder[0], teacher, placed, jax.random.key(0))
+        holder[0], metrics = step(holder[0], frozen, placed, jax.random.key(0))
         return metrics
 
     return run

@@ -28,6 +28,8 @@ from optical_jax.data.ranking_sources import RankingSource
 from optical_jax.data.sources import BitextSource
 from optical_jax.data.synthetic import SyntheticSource
 from optical_jax.models.head import HeadConfig
+from optical_jax.models.lora import LoraConfig
+from optical_jax.models.stack import EncoderOptions
 from optical_jax.models.vocabulary import VocabularyConfig
 from optical_jax.objectives.mixture import ObjectiveConfig
 from optical_jax.training.validation import ValidationConfig
@@ -56,6 +58,12 @@ class StudentConfig:
     # Regular expressions on parameter paths such as "encoder/embeddings/position/embedding";
     # parameters that match one stay as they are.
     freeze: tuple[str, ...] = ()
+    # Whether tokens of a decoder see those after them; None: as its config.json says.
+    bidirectional: bool | None = None
+    # Train small adapters in place of all parameters: rank > 0.
+    lora: LoraConfig = LoraConfig()
+    # Memory and speed of the encoder; results are the same.
+    compute: EncoderOptions = EncoderOptions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +234,12 @@ class Config:
             "student.dropout",
             "in [0, 1)",
             self.student.dropout,
+        )
+        _require(
+            not (self.student.lora.rank and self.student.freeze),
+            "student.freeze",
+            "empty with student.lora, which trains adapters and student.lora.also alone",
+            self.student.freeze,
         )
 
 

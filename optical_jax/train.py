@@ -22,13 +22,13 @@ from rich import console, markup
 
 from optical_jax import config as config_lib
 from optical_jax.config import Config
-from optical_jax.models.retriever import Retriever
 from optical_jax.training import (
     checkpoint,
     inputs,
     optimizer,
     progress,
     sharding,
+    trained,
     workdir,
 )
 from optical_jax.training import step as step_lib
@@ -81,11 +81,13 @@ def run(config: Config) -> Result:
             )
 
             # ---------------------------------------------------- state, born on the mesh
-            state, tx, shardings = _state(config, made.student, mesh)
+            learned, fixed = trained.start(config, made.student)
+            state, tx, shardings = _state(config, learned, mesh)
             if first:
                 state = checkpoints.restore(first, state, made.batches)
                 shown.say(f"resumed from step {first}")
-            teacher_params, teacher_shardings = _teacher(made.teacher, mesh)
+            teacher = made.teacher.params if made.teacher else None
+            frozen, frozen_shardings = _placed(step_lib.Frozen(teacher, fixed), mesh)
 
             # --------------------------------------------------------------- train step
             train_step = step_lib.make_step(
@@ -94,11 +96,11 @@ def run(config: Config) -> Result:
                 made.teacher,
                 tx,
                 shardings=shardings,
-                teacher_shardings=teacher_shardings,
+                frozen_shardings=frozen_shardings,
                 mesh=mesh,
             )
             loop = _Loop(config, made, checkpoints, shown, mesh)
-            measures = loop.run(train_step, state, teacher_params, first, last)
+            measures = loop.run(train_step, state, frozen, first, last)
     return Result(folder, last, measures, time.time() - began)
 
 
@@ -125,7 +127,7 @@ class _Loop:
         self,
         train_step: Any,  # noqa: ANN401
         state: TrainState,
-        teacher_params: nnx.State | None,
+        frozen: step_lib.Frozen,
         first: int,
         last: int,
     ) -> dict[str, float]:
@@ -138,7 +140,7 @@ class _Loop:
             batch = next(self._made.batches)
             new = self._announce(batch)
             placed = sharding.to_global(batch, self._mesh)
-            state, metrics = train_step(state, teacher_params, placed, key)
+            state, metrics = train_step(state, frozen, placed, key)
             if new:  # the rates leave compilation out
                 meter.skip(metrics)
             else:
@@ -173,7 +175,9 @@ class _Loop:
         return True
 
     def _evaluate(self, step: int, state: TrainState) -> dict[str, float]:
-        self._measures = self._made.held_out.measure(self._made.student, state.params)
+        student = self._made.student
+        params = trained.whole(self._config, student, state.params, self._mesh)
+        self._measures = self._made.held_out.measure(student, params)
         self._shown.log(step, self._measures)
         shown = ", ".join(f"{k} {v:.4f}" for k, v in self._measures.items())
         self._shown.say(f"step {step}: {shown} of {len(self._made.held_out)} held out")
@@ -212,9 +216,9 @@ class _Meter:
         }
 
 
-def _state(config: Config, student: Retriever, mesh: Mesh):  # noqa: ANN202
-    """Place the student's parameters on the mesh and make the optimizer's state there."""
-    abstract = jax.eval_shape(lambda: student.params)
+def _state(config: Config, learned: nnx.State, mesh: Mesh):  # noqa: ANN202
+    """Place what is trained on the mesh and make the optimizer's state there."""
+    abstract = jax.eval_shape(lambda: learned)
     tx = optimizer.make(
         config.optimizer, abstract, steps=config.steps, freeze=config.student.freeze
     )
@@ -222,16 +226,14 @@ def _state(config: Config, student: Retriever, mesh: Mesh):  # noqa: ANN202
     def init(params: nnx.State) -> TrainState:
         return TrainState(jnp.zeros((), jnp.int32), params, tx.init(params))
 
-    shardings = sharding.of_state(jax.eval_shape(init, student.params), mesh)
-    params = jax.device_put(student.params, shardings.params)
+    shardings = sharding.of_state(jax.eval_shape(init, learned), mesh)
+    params = jax.device_put(learned, shardings.params)
     return jax.jit(init, out_shardings=shardings)(params), tx, shardings
 
 
-def _teacher(teacher: Retriever | None, mesh: Mesh):  # noqa: ANN202
-    if teacher is None:
-        return None, None
-    shardings = sharding.of_state(jax.eval_shape(lambda: teacher.params), mesh)
-    return jax.device_put(teacher.params, shardings), shardings
+def _placed(frozen: step_lib.Frozen, mesh: Mesh):  # noqa: ANN202
+    shardings = sharding.of_state(jax.eval_shape(lambda: frozen), mesh)
+    return jax.device_put(frozen, shardings), shardings
 
 
 def _check_finite(step: int, values: dict[str, float], latest: int | None) -> None:

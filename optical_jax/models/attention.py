@@ -5,6 +5,7 @@ on logits (Gemma 2, arXiv 2408.00118) is written out: the fused kernels have non
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -20,12 +21,14 @@ class Attention:
         causal: whether a token sees only itself and what is before it.
         window: how many tokens one sees to its left and to its right; None: all.
         softcap: logits become softcap * tanh(logits / softcap); None: they stay.
+        implementation: "cudnn" is cuDNN's flash attention; "auto" takes it where it runs.
     """
 
     scale: float | None = None
     causal: bool = False
     window: tuple[int, int] | None = None
     softcap: float | None = None
+    implementation: Literal["auto", "xla", "cudnn"] = "auto"
 
     def __call__(
         self,
@@ -36,6 +39,14 @@ class Attention:
         bias: Float[Array, "1 h l l"] | None = None,
     ) -> Float[Array, "b l h k"]:
         """Attend; no one sees tokens where mask is False. g divides h."""
+        if self._by_cudnn(query):
+            # It takes a mask of all places, or its own patterns without padding.
+            seen = mask[:, None, None, :] & self._pattern(mask.shape[1])
+            if bias is not None:
+                bias = bias.astype(query.dtype)
+            return jax.nn.dot_product_attention(
+                query, key, value, bias, seen, scale=self.scale, implementation="cudnn"
+            )
         if self.softcap is None:
             return jax.nn.dot_product_attention(
                 query,
@@ -86,6 +97,26 @@ class Attention:
         weights = self.weights(query, key, mask, bias).mean(axis=1)
         total = jnp.einsum("bqk,bq->bk", weights, real)
         return total * real / jnp.maximum(real.sum(axis=1, keepdims=True), 1.0)
+
+    def _by_cudnn(self, query: Float[Array, "b l h k"]) -> bool:
+        if self.implementation == "xla":
+            return False
+        needs = {
+            "an NVIDIA GPU": "cuda" in jax.local_devices()[0].client.platform_version,
+            "bfloat16": query.dtype == jnp.bfloat16,
+            "heads of a multiple of 8 and at most 128": (
+                query.shape[-1] % 8 == 0 and query.shape[-1] <= 128
+            ),
+            "padded lengths that are even": query.shape[1] % 2 == 0,
+            "logits without a soft cap": self.softcap is None,
+        }
+        lacking = [need for need, holds in needs.items() if not holds]
+        if lacking and self.implementation == "cudnn":
+            raise ValueError(
+                f"attention 'cudnn' needs {', '.join(lacking)}; say 'auto', which takes "
+                "XLA's there"
+            )
+        return not lacking
 
     def _pattern(self, length: int) -> Bool[Array, "l l"]:
         """Return which places (columns) a place (rows) sees, padding aside."""

@@ -4,6 +4,9 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
+from optical_jax.models import stack
+from optical_jax.models.stack import EncoderOptions
+
 
 class Encoder(nnx.Module):
     """Token ids to the last layer's hidden states.
@@ -18,6 +21,7 @@ class Encoder(nnx.Module):
     layers: nnx.List
     final_norm: nnx.Module | None
     dropout: nnx.Dropout
+    options: EncoderOptions = stack.PLAIN
 
     def shared(self, length: int) -> dict[str, Array]:
         """Return what is computed once and given to every layer."""
@@ -32,7 +36,8 @@ class Encoder(nnx.Module):
         rngs: nnx.Rngs | None = None,
     ) -> Float[Array, "b l d"]:
         """Return hidden states; rngs with a "dropout" stream turns dropout on."""
-        return self._states(ids, mask, rngs)[1]
+        x, shared, keys = self._embedded(ids, rngs)
+        return self._normed(self._through(slice(None), x, mask, shared, keys))
 
     def with_attention(
         self,
@@ -42,19 +47,39 @@ class Encoder(nnx.Module):
         rngs: nnx.Rngs | None = None,
     ) -> tuple[Float[Array, "b l d"], Float[Array, "b l"]]:
         """Return hidden states, and the attention that tokens receive in the last layer."""
-        below, x = self._states(ids, mask, rngs)
-        shared = self.shared(ids.shape[1])
-        return x, self.layers[-1].received(below, mask, **shared)
+        x, shared, keys = self._embedded(ids, rngs)
+        below = self._through(slice(-1), x, mask, shared, keys)
+        x = self._through(slice(-1, None), below, mask, shared, keys)
+        return self._normed(x), self.layers[-1].received(below, mask, **shared)
 
-    def _states(
-        self, ids: Int[Array, "b l"], mask: Bool[Array, "b l"], rngs: nnx.Rngs | None
-    ) -> tuple[Float[Array, "b l d"], Float[Array, "b l d"]]:
-        """Return what goes into the last layer, and what comes out of the encoder."""
+    def _embedded(
+        self, ids: Int[Array, "b l"], rngs: nnx.Rngs | None
+    ) -> tuple[Float[Array, "b l d"], dict[str, Array], Array | None]:
+        """Return what goes into the first layer, what all share, and a key for each."""
         with jax.named_scope("embeddings"):
             x = self.embeddings(ids)
             x = self.dropout(x, deterministic=rngs is None, rngs=rngs)
-        shared = self.shared(ids.shape[1])
-        below = x
-        for layer in self.layers:
-            below, x = x, layer(x, mask, rngs=rngs, **shared)
-        return below, x if self.final_norm is None else self.final_norm(x)
+        keys = None
+        if rngs is not None:
+            keys = jax.random.split(rngs.dropout(), len(self.layers))
+        return x, self.shared(ids.shape[1]), keys
+
+    def _through(
+        self,
+        part: slice,
+        x: Float[Array, "b l d"],
+        mask: Bool[Array, "b l"],
+        shared: dict[str, Array],
+        keys: Array | None,
+    ) -> Float[Array, "b l d"]:
+        return stack.run(
+            list(self.layers)[part],
+            x,
+            mask,
+            shared,
+            keys=None if keys is None else keys[part],
+            options=self.options,
+        )
+
+    def _normed(self, x: Float[Array, "b l d"]) -> Float[Array, "b l d"]:
+        return x if self.final_norm is None else self.final_norm(x)

@@ -36,6 +36,32 @@ def check_divides(whole: str, size: int, parts: str, count: int) -> None:
         )
 
 
+class Linear(nnx.Linear):
+    """A linear layer, which `models.lora` may give a product of low rank."""
+
+    lora_scale: float | None = None
+
+    def adapt(self, rank: int, scale: float, *, rngs: nnx.Rngs) -> None:
+        """Add scale * (x A) B to what a call gives; B starts at 0."""
+        first, last = self.kernel.get_metadata("out_sharding")
+        a = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+        self.lora_a = nnx.Param(
+            a(rngs.params(), (self.in_features, rank)), out_sharding=(first, None)
+        )
+        self.lora_b = nnx.Param(
+            jnp.zeros((rank, self.out_features)), out_sharding=(None, last)
+        )
+        self.lora_scale = scale
+
+    def __call__(self, x: Float[Array, "... n"]) -> Float[Array, "... m"]:
+        """Apply the layer to the last axis."""
+        y = super().__call__(x)
+        if self.lora_scale is None:
+            return y
+        a, b = self.lora_a[...].astype(self.dtype), self.lora_b[...].astype(self.dtype)
+        return y + self.lora_scale * ((x.astype(self.dtype) @ a) @ b)
+
+
 def linear(
     n_in: int,
     n_out: int,
@@ -44,9 +70,9 @@ def linear(
     bias: bool = True,
     dtype: DTypeLike,
     rngs: nnx.Rngs,
-) -> nnx.Linear:
+) -> Linear:
     """Make a linear layer; axes are those of its kernel [in, out]."""
-    return nnx.Linear(
+    return Linear(
         n_in,
         n_out,
         use_bias=bias,

@@ -13,9 +13,11 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from optical_jax.data import tokenize
-from optical_jax.models import families
+from optical_jax.models import families, lora, stack
 from optical_jax.models.families import EncoderConfig
 from optical_jax.models.head import HeadConfig
+from optical_jax.models.lora import NO_ADAPTERS, LoraConfig
+from optical_jax.models.stack import PLAIN, EncoderOptions
 
 # Parameters are placed by jit(out_shardings=...), never at construction.
 nnx.use_eager_sharding(False)
@@ -46,12 +48,15 @@ class RetrievalModel(nnx.Module):
         *,
         dropout: float = 0.0,
         dtype: DTypeLike = jnp.float32,
+        options: EncoderOptions = PLAIN,
+        adapters: LoraConfig = NO_ADAPTERS,
         rngs: nnx.Rngs,
     ):
         self.head = head
         self.encoder = families.of(encoder).module(
             encoder, dropout=dropout, dtype=dtype, rngs=rngs
         )
+        stack.set_options(self.encoder, options)
         self.projection = (
             None
             if head.projection is None
@@ -65,6 +70,8 @@ class RetrievalModel(nnx.Module):
                 rngs=rngs,
             )
         )
+        if adapters.rank:
+            lora.attach(self, adapters, rngs=rngs)
 
     def __call__(
         self,
@@ -159,31 +166,43 @@ def graphdef(
     *,
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
+    options: EncoderOptions = PLAIN,
+    adapters: LoraConfig = NO_ADAPTERS,
 ) -> nnx.GraphDef:
     """Return the static part of the model, without making any parameter."""
     return nnx.graphdef(
         nnx.eval_shape(
             lambda: RetrievalModel(
-                encoder, head, dropout=dropout, dtype=dtype, rngs=nnx.Rngs(0)
+                encoder,
+                head,
+                dropout=dropout,
+                dtype=dtype,
+                options=options,
+                adapters=adapters,
+                rngs=nnx.Rngs(0),
             )
         )
     )
 
 
 @functools.lru_cache(maxsize=32)
-def abstract_params(encoder: EncoderConfig, head: HeadConfig) -> nnx.State:
+def abstract_params(
+    encoder: EncoderConfig, head: HeadConfig, adapters: LoraConfig = NO_ADAPTERS
+) -> nnx.State:
     """Return shapes, dtypes and logical axes of every parameter; not to be changed."""
-    return nnx.state(
-        nnx.eval_shape(lambda: RetrievalModel(encoder, head, rngs=nnx.Rngs(0))),
-        nnx.Param,
-    )
+    make = lambda: RetrievalModel(encoder, head, adapters=adapters, rngs=nnx.Rngs(0))
+    return nnx.state(nnx.eval_shape(make), nnx.Param)
 
 
 def init_params(
-    encoder: EncoderConfig, head: HeadConfig, *, key: jax.Array
+    encoder: EncoderConfig,
+    head: HeadConfig,
+    *,
+    key: jax.Array,
+    adapters: LoraConfig = NO_ADAPTERS,
 ) -> nnx.State:
     """Return random parameters (normal, 0.02); pure, so that jit can place them."""
-    model = RetrievalModel(encoder, head, rngs=nnx.Rngs(key))
+    model = RetrievalModel(encoder, head, adapters=adapters, rngs=nnx.Rngs(key))
     return nnx.state(model, nnx.Param)
 
 

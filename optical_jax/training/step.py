@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,13 @@ from optical_jax.config import Config
 from optical_jax.models import retriever
 from optical_jax.models.retriever import Retriever
 from optical_jax.objectives import mixture
-from optical_jax.training import batch_encoder, gradcache, optimizer, sharding
+from optical_jax.training import (
+    batch_encoder,
+    gradcache,
+    optimizer,
+    sharding,
+    trained,
+)
 from optical_jax.training.batch_encoder import BatchEncoder
 
 
@@ -36,6 +42,14 @@ class TrainState:
     opt_state: Any
 
 
+class Frozen(NamedTuple):
+    """Parameters that stay as they are, or their shardings; None where there are none."""
+
+    teacher: Any = None
+    # Of a student of which adapters are trained.
+    student: Any = None
+
+
 def _stopped(is_fixed: bool, leaf: Any) -> Any:  # noqa: ANN401
     return jax.lax.stop_gradient(leaf) if is_fixed else leaf
 
@@ -47,32 +61,35 @@ def make_step(
     tx: optax.GradientTransformation,
     *,
     shardings: TrainState,
-    teacher_shardings: Any,  # noqa: ANN401
+    frozen_shardings: Frozen,
     mesh: Mesh,
 ) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
-    """Return the jitted `(state, teacher_params, batch, key) -> (state, metrics)`.
+    """Return the jitted `(state, frozen, batch, key) -> (state, metrics)`.
 
-    The teacher's parameters are an argument: closing over them would bake the weights
-    into the program. The state's buffers are donated.
+    Frozen parameters are an argument: closing over them would bake the weights into the
+    program. The state's buffers are donated.
     """
     dtype = jnp.dtype(config.dtype)
     student_graph = retriever.graphdef(
-        student.encoder, student.head, dropout=config.student.dropout, dtype=dtype
+        student.encoder,
+        student.head,
+        dropout=config.student.dropout,
+        dtype=dtype,
+        options=config.student.compute,
+        adapters=config.student.lora,
     )
     teacher_graph = None
     if teacher is not None:
         teacher_graph = retriever.graphdef(teacher.encoder, teacher.head, dtype=dtype)
-    fixed = optimizer.frozen(
-        retriever.abstract_params(student.encoder, student.head), config.student.freeze
-    )
+    fixed = optimizer.frozen(trained.abstract(config, student), config.student.freeze)
 
-    def loss_and_grads(params, teacher_params, batch, key, progress):  # noqa: ANN001, ANN202
+    def loss_and_grads(params, frozen, batch, key, progress):  # noqa: ANN001, ANN202
         encoder = BatchEncoder(
             batch,
             student_graph,
             params,
             teacher_graph,
-            teacher_params,
+            frozen.teacher,
             key if config.student.dropout else None,
             progress,
             config.objective.weighed(),
@@ -80,7 +97,10 @@ def make_step(
 
         def learned(params):  # noqa: ANN001, ANN202
             # No time is spent on gradients that no update uses.
-            return jax.tree.map(_stopped, fixed, params)
+            params = jax.tree.map(_stopped, fixed, params)
+            if frozen.student is None:
+                return params
+            return nnx.merge_state(frozen.student, params)
 
         if config.optimizer.gradcache_chunk:
             return _by_chunks(config, encoder, learned)
@@ -93,13 +113,13 @@ def make_step(
 
         return jax.value_and_grad(loss_fn, has_aux=True)(params)
 
-    def train_step(state, teacher_params, batch, key):  # noqa: ANN001, ANN202
+    def train_step(state, frozen, batch, key):  # noqa: ANN001, ANN202
         key = jax.random.fold_in(key, state.step)
         progress = state.step.astype(jnp.float32) / config.steps
         (value, metrics), grads = _accumulated(
             functools.partial(loss_and_grads, progress=progress),
             state.params,
-            teacher_params,
+            frozen,
             batch,
             key,
             config,
@@ -114,7 +134,7 @@ def make_step(
         train_step,
         in_shardings=(
             shardings,
-            teacher_shardings,
+            frozen_shardings,
             sharding.batch_sharding(mesh),
             whole,
         ),
@@ -156,7 +176,7 @@ def _by_chunks(
 def _accumulated(  # noqa: ANN202
     loss_and_grads: Callable[..., Any],
     params: nnx.State,
-    teacher_params: nnx.State | None,
+    frozen: Frozen,
     batch: Any,  # noqa: ANN401
     key: jax.Array,
     config: Config,
@@ -164,7 +184,7 @@ def _accumulated(  # noqa: ANN202
     """Return loss, metrics and gradients, the means over equal parts of the batch."""
     parts = config.optimizer.accumulation
     if parts == 1:
-        return loss_and_grads(params, teacher_params, batch, key)
+        return loss_and_grads(params, frozen, batch, key)
     # Part i takes every parts-th row, so that each device works on rows it holds.
     split = jax.tree.map(
         lambda x: jnp.moveaxis(
@@ -175,11 +195,11 @@ def _accumulated(  # noqa: ANN202
 
     def body(total: Any, part: Any) -> tuple[Any, None]:  # noqa: ANN401
         i, rows = part
-        one = loss_and_grads(params, teacher_params, rows, jax.random.fold_in(key, i))
+        one = loss_and_grads(params, frozen, rows, jax.random.fold_in(key, i))
         return jax.tree.map(jnp.add, total, one), None
 
     shapes = jax.eval_shape(
-        loss_and_grads, params, teacher_params, jax.tree.map(lambda x: x[0], split), key
+        loss_and_grads, params, frozen, jax.tree.map(lambda x: x[0], split), key
     )
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
     total, _ = jax.lax.scan(body, zeros, (jnp.arange(parts), split))

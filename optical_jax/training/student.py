@@ -42,9 +42,25 @@ def start(
         key=jax.random.key(config.seed),
         projection=_projection(origin, head),
     )
+    student = _with_attention(student, bidirectional=config.student.bidirectional)
     say(f"student: {retriever.count(student.params) / 1e6:.1f} M parameters")
     folder.save(student, kept)
     return student
+
+
+def _with_attention(student: Retriever, *, bidirectional: bool | None) -> Retriever:
+    """Return the student with another kind of attention, kept in its config.json."""
+    if bidirectional is None:
+        return student
+    if not hasattr(student.encoder, "use_bidirectional_attention"):
+        raise ValueError(
+            f"student.bidirectional is for decoders, got {bidirectional} with a "
+            f"{student.encoder.model_type}, which sees all tokens; leave it out"
+        )
+    encoder = dataclasses.replace(
+        student.encoder, use_bidirectional_attention=bidirectional
+    )
+    return dataclasses.replace(student, encoder=encoder)
 
 
 def _projection(origin: Path, head: HeadConfig) -> jax.Array | None:

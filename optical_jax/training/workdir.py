@@ -16,9 +16,8 @@ from optical_jax import config as config_lib
 from optical_jax.config import Config
 from optical_jax.data import textfile
 from optical_jax.models import folder
-from optical_jax.models import retriever as retriever_lib
 from optical_jax.models.retriever import Retriever
-from optical_jax.training import checkpoint
+from optical_jax.training import checkpoint, trained
 
 # What may differ between a run and its continuation.
 _FREE = (
@@ -124,8 +123,9 @@ def load_student(workdir: Path | str, *, step: int | None = None) -> Retriever:
         step = checkpoints.best if step is None else step
         if step is None:
             raise FileNotFoundError(f"{checkpoints.folder} holds no checkpoint yet")
-        abstract = retriever_lib.abstract_params(student.encoder, student.head)
-        return student.with_params(checkpoints.restore_params(step, abstract))
+        abstract = trained.abstract(config, student)
+        found = checkpoints.restore_params(step, abstract)
+        return student.with_params(trained.whole(config, student, found))
 
 
 def summary(workdir: Path | str) -> dict[str, Any]:
