@@ -129,7 +129,7 @@ def adapt(
         return retriever, ()
     kind = "multi-vector" if layout == "pylate" else "single-vector"
     if head.kind == kind:
-        return retriever, ()
+        return retriever, _reading_limits(retriever)
     if head.projection is not None:
         raise ValueError(
             f"a projection trained for {head.kind} vectors does not fit {layout}, got "
@@ -146,6 +146,19 @@ def adapt(
         f"use with {kind} vectors was not trained."
     )
     return dataclasses.replace(retriever, head=head, text=text), (limit,)
+
+
+def _reading_limits(retriever: Retriever) -> tuple[str, ...]:
+    """Return where readers of the layout disagree with each other."""
+    head = retriever.head
+    marked = head.query_marker or head.document_marker
+    if not marked or tokenize.ends(retriever.text.tokenizer)[0]:
+        return ()
+    return (
+        "The tokenizer puts nothing before a text, and the marker comes first; "
+        "sentence-transformers 6 reads the folder so, PyLate 1.6 puts the marker behind "
+        "the first token and gets other vectors.",
+    )
 
 
 def compare(wanted: Retriever, found: Retriever) -> float:

@@ -57,6 +57,14 @@ def test_token_vectors_as_single_vectors_are_said_to_be_untrained(
     assert several.shape == (len(row.ids), 16)
 
 
+def test_the_card_says_where_readers_disagree() -> None:
+    adapted, limits = convert.adapt(tiny.make(tiny.COLBERT, family="t5"), "pylate")
+    assert adapted.head == tiny.COLBERT
+    assert "PyLate 1.6 puts the marker behind the first token" in limits[0]
+    assert convert.adapt(tiny.make(tiny.COLBERT), "pylate")[1] == ()
+    assert convert.adapt(tiny.make(tiny.TOKENWISE, family="t5"), "pylate")[1] == ()
+
+
 def test_encoder(tokenwise: Path, tmp_path: Path) -> None:
     options = convert.Options(input=tokenwise, output=tmp_path / "o", format="encoder")
     assert convert.convert(options) == 0.0

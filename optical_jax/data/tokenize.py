@@ -2,6 +2,9 @@
 
 ColBERT's conventions (arXiv 2004.12832): the marker is inserted after the first token once
 the text is tokenised, so that no tokenizer can split it; text is cut, markers never are.
+The first token is [CLS] or <s>. Where the tokenizer puts nothing before a text (T5, some
+decoders) the marker comes first, as in sentence-transformers 6; PyLate 1.6 puts it behind
+the text's first token.
 """
 
 from collections.abc import Sequence
@@ -24,7 +27,10 @@ class Encoded(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class SpecialTokens:
-    """The tokens a BERT-like tokenizer puts around a text, by their spelling."""
+    """The tokens that stand for no text, by their spelling.
+
+    A vocabulary without a mask token expands queries with its end of text, as PyLate does.
+    """
 
     pad: str = "[PAD]"
     mask: str | None = "[MASK]"
@@ -53,6 +59,12 @@ class TextEncoder:
         self.head = head
         self.special = special or SpecialTokens()
         self.pad_id = self._id(self.special.pad, "padding")
+        self._before, self._behind = (len(tokens) for tokens in ends(tokenizer))
+        if head.expansion and self.special.mask is None:
+            raise ValueError(
+                "head.expansion needs a mask token, which the tokenizer does not name; set "
+                "head.expansion to False, or mask_token in tokenizer_config.json"
+            )
         self._mask_id = (
             self._id(self.special.mask, "head.expansion") if head.expansion else None
         )
@@ -114,7 +126,7 @@ class TextEncoder:
                     encoding.offsets, encoding.special_tokens_mask, strict=True
                 )
             ]
-            row = _framed(row, head.query_length, marker)
+            row = self._framed(row, head.query_length, marker)
             if self._mask_id is not None:
                 row = row + [nowhere] * (head.query_length - len(row))
             places.append(np.array(row, np.int32).reshape(-1, 2))
@@ -124,21 +136,36 @@ class TextEncoder:
         self, texts: Sequence[str], length: int, marker: int | None
     ) -> list[np.ndarray]:
         return [
-            np.array(_framed(encoding.ids, length, marker), np.int32)
+            np.array(self._framed(encoding.ids, length, marker), np.int32)
             for encoding in self.tokenizer.encode_batch(list(texts))
         ]
+
+    def _framed(
+        self,
+        row: list[Any],
+        length: int,
+        marker: Any,  # noqa: ANN401
+    ) -> list[Any]:
+        """Cut a row to a length, what stands behind a text kept, and insert the marker."""
+        room = length - (marker is not None)
+        if len(row) > room:
+            row = row[: room - self._behind] + row[len(row) - self._behind :]
+        first = min(self._before, 1)
+        return row if marker is None else [*row[:first], marker, *row[first:]]
 
     def tokens(self, ids: Sequence[int] | np.ndarray) -> list[str]:
         """Spell ids as the vocabulary does."""
         return [self.tokenizer.id_to_token(int(i)) or "" for i in ids]
 
 
-def _framed(row: list[Any], length: int, marker: Any) -> list[Any]:  # noqa: ANN401
-    """Cut a row to a length, its end kept, and put the marker after its first entry."""
-    room = length - (marker is not None)
-    if len(row) > room:  # keep the closing [SEP]
-        row = row[: room - 1] + row[-1:]
-    return row if marker is None else [row[0], marker, *row[1:]]
+def ends(tokenizer: tokenizers.Tokenizer) -> tuple[list[str], list[str]]:
+    """Return the tokens that the tokenizer puts before a text and behind it."""
+    encoding = tokenizer.encode("a")
+    own = encoding.special_tokens_mask
+    before = own.index(0) if 0 in own else 0
+    behind = own[::-1].index(0) if 0 in own else 0
+    tokens = encoding.tokens
+    return tokens[:before], tokens[len(tokens) - behind :]
 
 
 def pad(

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 import safetensors.numpy
 import tokenizers
 from flax import nnx
+from jax.typing import DTypeLike
 
 from optical_jax.data import tokenize
 from optical_jax.models import (
@@ -38,13 +39,22 @@ from optical_jax.models.retriever import Retriever
 _DENSE_TENSOR = "linear.weight"
 
 
-def load(path: str | Path, *, head: HeadConfig | None = None) -> Retriever:
+def load(
+    path: str | Path,
+    *,
+    head: HeadConfig | None = None,
+    dtype: DTypeLike | None = jnp.float32,
+    place: Callable[[nnx.State], Any] | None = None,
+) -> Retriever:
     """Load a retriever from a folder or a hub id.
 
     Args:
         path: a folder in one of the three layouts, or a hub id as OWNER/NAME.
         head: used instead of what the folder says: needed for a plain encoder, and to
             use a single-vector folder token by token.
+        dtype: of the encoder's parameters; None keeps that of the files.
+        place: abstract parameters to the sharding of each (`sharding.of_state`), so that
+            each tensor goes from the file to its shards; None: all on one device.
 
     Raises:
         FileNotFoundError: if a file is missing without which vectors would be wrong.
@@ -67,14 +77,21 @@ def load(path: str | Path, *, head: HeadConfig | None = None) -> Retriever:
                 "weights; set head.projection to None or train them first"
             )
     _check_lengths(folder, encoder, head)
-    read = nnx.to_flat_state(hf.read_params(folder, encoder))
+    kernel = None if dense is None else _read_projection(dense, encoder, head)
+    if kernel is None:
+        head = dataclasses.replace(head, projection=None)
+    abstract = retriever_lib.abstract_params(encoder, head)
+    placed = None if place is None else place(abstract)
+    within = None if placed is None else placed["encoder"]
+    params = hf.read_params(folder, encoder, dtype=dtype, shardings=within)
+    read = nnx.to_flat_state(params)
     values = {("encoder", *path): leaf[...] for path, leaf in read}
-    if dense is not None:
-        kernel = _read_projection(dense, encoder, head)
-        if kernel is None:
-            head = dataclasses.replace(head, projection=None)
-        else:
-            values["projection", "kernel"] = kernel
+    if kernel is not None:
+        values["projection", "kernel"] = (
+            kernel
+            if placed is None
+            else jax.device_put(kernel, jax.tree.leaves(placed["projection"])[0])
+        )
     special = tokenizer_files.read_special_tokens(folder, tokenizer)
     text = tokenize.TextEncoder(tokenizer, head, special=special)
     params = retriever_lib.from_values(encoder, head, values)

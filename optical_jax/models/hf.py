@@ -164,7 +164,7 @@ def _find(
             problems.append(f"missing {name}")
             continue
         entry = found[name]
-        wanted = _their_shape(tensor, shapes)
+        wanted = their_shape(tensor, shapes)
         if entry.shape != wanted:
             problems.append(
                 f"{entry.name} has shape {entry.shape}, config.json wants {wanted}"
@@ -181,9 +181,10 @@ def _find(
     return sources
 
 
-def _their_shape(
+def their_shape(
     tensor: family_lib.Tensor, shapes: dict[family_lib.Path, tuple[int, ...]]
 ) -> tuple[int, ...]:
+    """Return the shape of a checkpoint's tensor, of the shapes of our parameters."""
     parts = [shapes[p][::-1] if tensor.transposed else shapes[p] for p in tensor.paths]
     return (sum(part[0] for part in parts), *parts[0][1:])
 

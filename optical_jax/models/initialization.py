@@ -202,5 +202,7 @@ def _word_rows(
     teacher: tokenizers.Tokenizer,
     embeddings: Float[np.ndarray, "v d"],
 ) -> Float[np.ndarray, "w d"]:
-    ids = [[teacher.token_to_id(piece) for piece in word.split(" ")] for word in words]
+    known, unknown = teacher.get_vocab(with_added_tokens=True), _unknown_id(teacher)
+    # Unigram spells a piece that it does not know as the text does.
+    ids = [[known.get(piece, unknown) for piece in word.split(" ")] for word in words]
     return np.array([embeddings[i].mean(axis=0) for i in ids])

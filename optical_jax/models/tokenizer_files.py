@@ -1,7 +1,9 @@
 """The tokenizer files of an encoder folder: tokenizer.json and tokenizer_config.json.
 
 The slow formats (vocab.txt, sentencepiece models) are not read: tokenizer.json alone says
-how a text is normalised and split.
+how a text is normalised and split. Families differ in what stands around a text: [CLS] and
+[SEP] (BERT, ModernBERT), <s> and </s> (XLM-R), </s> behind it (T5), often nothing
+(decoders). A padding token must be there; a mask token only for expanded queries.
 """
 
 import json
@@ -48,14 +50,17 @@ def read(folder: Path, *, rows: int) -> tokenizers.Tokenizer:
 def write(text: tokenize.TextEncoder, folder: Path, *, length: int) -> None:
     """Write both files; length is the longest input of the encoder."""
     text.tokenizer.save(str(folder / "tokenizer.json"))
-    first, *_, last = text.tokenizer.encode("").tokens
+    before, behind = tokenize.ends(text.tokenizer)
+    names = (
+        ("cls_token", "sep_token") if before and behind else ("bos_token", "eos_token")
+    )
     settings = {
         # The classes named after a model build a tokenizer anew from its vocabulary and
         # lose a normalizer of our own; this one takes tokenizer.json as it is.
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": length,
-        "cls_token": first,
-        "sep_token": last,
+        names[0]: before[0] if before else None,
+        names[1]: behind[-1] if behind else None,
         "pad_token": text.special.pad,
         "mask_token": text.special.mask,
         "unk_token": text.special.unknown,
@@ -95,15 +100,26 @@ def read_special_tokens(
             stated |= json.loads((folder / name).read_text(encoding="utf-8"))
     found: dict[str, str | None] = {}
     for field, usual in _SPECIAL.items():
-        token = stated.get(_SPECIAL_KEYS[field])
-        token = token["content"] if isinstance(token, dict) else token
+        token = _stated(stated, _SPECIAL_KEYS[field], tokenizer)
         known = [
             t for t in (token, *usual) if t and tokenizer.token_to_id(t) is not None
         ]
         found[field] = known[0] if known else None
+    if found["mask"] is None:
+        # PyLate expands queries with the end of text where there is no mask.
+        found["mask"] = _stated(stated, "eos_token", tokenizer)
     if found["pad"] is None:
         raise ValueError(
             f"{folder}: the vocabulary has no padding token; name one as pad_token in "
             "tokenizer_config.json"
         )
     return tokenize.SpecialTokens(**found)
+
+
+def _stated(
+    settings: dict[str, Any], key: str, tokenizer: tokenizers.Tokenizer
+) -> str | None:
+    """Return a token that the settings name, if the vocabulary has it."""
+    token = settings.get(key)
+    token = token["content"] if isinstance(token, dict) else token
+    return token if token and tokenizer.token_to_id(token) is not None else None

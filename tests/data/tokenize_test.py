@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from tokenizers import processors
 
 from optical_jax.data import tokenize
 from optical_jax.models.head import HeadConfig
@@ -48,6 +49,37 @@ def test_empty_text_is_only_its_frame():
     head = HeadConfig(query_length=16)
     (row,) = tokenize.TextEncoder(tiny.wordpiece(), head).queries([""])
     assert len(row.ids) == 2
+
+
+def test_t5_has_its_marker_first_and_only_an_end():
+    special = tokenize.SpecialTokens(pad="<pad>", mask="</s>", unknown="<unk>")
+    encoder = tokenize.TextEncoder(tiny.unigram_t5(), tiny.COLBERT, special=special)
+    rows = encoder.queries(["who", "", "word " * 60])
+    short, empty, long = (encoder.tokens(row.ids) for row in rows)
+    # Expanded with the end of text, for want of a mask token.
+    assert short == ["[Q] ", "▁who", *["</s>"] * 14]
+    assert empty == ["[Q] ", *["</s>"] * 15]
+    assert long == ["[Q] ", *["▁word"] * 14, "</s>"]
+    assert rows[0].attended.tolist() == [True] * 3 + [False] * 13
+    bare = dataclasses.replace(tiny.TOKENWISE, query_length=4)
+    encoder = tokenize.TextEncoder(tiny.unigram_t5(), bare, special=special)
+    assert encoder.tokens(encoder.queries(["who " * 9])[0].ids) == [
+        *["▁who"] * 3,
+        "</s>",
+    ]
+
+
+def test_a_text_is_cut_at_its_end_where_nothing_stands_behind_it():
+    tokenizer = tiny.unigram()
+    tokenizer.post_processor = processors.Sequence([])
+    special = tokenize.SpecialTokens(pad="<pad>", mask=None)
+    head = dataclasses.replace(tiny.TOKENWISE, query_length=4, query_marker="[Q] ")
+    encoder = tokenize.TextEncoder(tokenizer, head, special=special)
+    (row, empty) = encoder.queries(["who the who the book", ""])
+    assert encoder.tokens(row.ids) == ["[Q] ", "▁who", "▁the", "▁who"]
+    assert encoder.tokens(empty.ids) == ["[Q] "]
+    with pytest.raises(ValueError, match=r"head\.expansion needs a mask token"):
+        tokenize.TextEncoder(tokenizer, tiny.COLBERT, special=special)
 
 
 def test_pad_stacks_and_masks():

@@ -19,6 +19,7 @@ HEADS = {
     "attend": dataclasses.replace(tiny.COLBERT, attend_to_expansion=True),
     "tokenwise": tiny.TOKENWISE,
     "mean": tiny.POOLED,
+    "last": dataclasses.replace(tiny.POOLED, pooling="last"),
     "cls-projected": dataclasses.replace(tiny.POOLED, pooling="cls", projection=8),
 }
 
@@ -45,7 +46,7 @@ def edit_tensors(path: Path, change: Callable[[dict], dict]) -> None:
     safetensors.numpy.save_file(change(safetensors.numpy.load_file(path)), path)
 
 
-@pytest.mark.parametrize("family", ["bert", "xlm-roberta"])
+@pytest.mark.parametrize("family", ["bert", "xlm-roberta", "modernbert", "t5"])
 @pytest.mark.parametrize("name", sorted(HEADS))
 def test_round_trip(name: str, family: str, tmp_path: Path) -> None:
     model = tiny.make(HEADS[name], family=family)

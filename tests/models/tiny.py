@@ -11,7 +11,7 @@ from flax import nnx
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from optical_jax.data import tokenize
-from optical_jax.models import bert, families, retriever
+from optical_jax.models import bert, families, modernbert, retriever, t5
 from optical_jax.models.head import HeadConfig
 
 # Latin with and without diacritics, Devanagari, Ethiopic, Arabic, Thai, Han, an emoji.
@@ -87,6 +87,15 @@ def unigram(*, markers: bool = True) -> tokenizers.Tokenizer:
     return _finish(tokenizer, [*special, "<mask>"], ("<s>", "</s>"), markers=markers)
 
 
+def unigram_t5(*, markers: bool = True) -> tokenizers.Tokenizer:
+    """A T5-like tokenizer: only </s> behind a text, no mask token."""
+    tokenizer = unigram(markers=markers)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", tokenizer.token_to_id("</s>"))]
+    )
+    return tokenizer
+
+
 def _finish(
     tokenizer: tokenizers.Tokenizer,
     special: list[str],
@@ -107,6 +116,29 @@ def _finish(
     return tokenizer
 
 
+def encoder(family: str, **ids: int) -> families.EncoderConfig:
+    """The config of a tiny encoder; ids are vocab_size and pad_token_id."""
+    if family == "t5":
+        return t5.T5Config(
+            d_model=16, d_kv=4, d_ff=32, num_layers=2, num_heads=4, **ids
+        )
+    shape = {"hidden_size": 16, "num_attention_heads": 4, "intermediate_size": 32}
+    if family == "modernbert":
+        return modernbert.ModernBertConfig(
+            num_hidden_layers=4, local_attention=8, **shape, **ids
+        )
+    is_bert = family == "bert"
+    return bert.BertConfig(
+        model_type=family,
+        num_hidden_layers=2,
+        max_position_embeddings=32 if is_bert else 34,
+        type_vocab_size=2 if is_bert else 1,
+        layer_norm_eps=1e-12 if is_bert else 1e-5,
+        **shape,
+        **ids,
+    )
+
+
 def make(
     head: HeadConfig,
     *,
@@ -114,22 +146,17 @@ def make(
     tokenizer: tokenizers.Tokenizer | None = None,
     seed: int = 0,
 ) -> retriever.Retriever:
-    """A retriever of 16 hidden units and 2 layers."""
-    is_bert = family == "bert"
-    tokenizer = tokenizer or (wordpiece() if is_bert else unigram())
+    """A retriever of 16 hidden units and 2 layers (ModernBERT: 4)."""
+    has_cls = family in ("bert", "modernbert")
+    made = wordpiece if has_cls else unigram_t5 if family == "t5" else unigram
+    tokenizer = tokenizer or made()
     special = tokenize.SpecialTokens()
-    if not is_bert:
-        special = tokenize.SpecialTokens(pad="<pad>", mask="<mask>", unknown="<unk>")
-    config = bert.BertConfig(
-        model_type=family,
+    if not has_cls:
+        mask = "</s>" if family == "t5" else "<mask>"
+        special = tokenize.SpecialTokens(pad="<pad>", mask=mask, unknown="<unk>")
+    config = encoder(
+        family,
         vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=32,
-        max_position_embeddings=32 if is_bert else 34,
-        type_vocab_size=2 if is_bert else 1,
-        layer_norm_eps=1e-12 if is_bert else 1e-5,
         pad_token_id=tokenizer.token_to_id(special.pad),
     )
     return of(config, head, tokenizer, special=special, seed=seed)

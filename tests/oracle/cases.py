@@ -6,6 +6,7 @@ writes one folder a case and beside it NAME.npz with our vectors. Reading them n
 alone, so that a library whose pins do not fit ours is tested in an environment of its own.
 """
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def build(encoder: Path | None = None) -> dict[str, retriever.Retriever]:
         "bert-mean": tiny.make(tiny.POOLED),
         "bert-cls": tiny.with_head(tiny.make(tiny.POOLED), pooling="cls"),
         "xlmr-mean": tiny.make(tiny.POOLED, family="xlm-roberta"),
+        "xlmr-xl-colbert": tiny.make(tiny.COLBERT, family="xlm-roberta-xl"),
+        "modernbert-colbert": tiny.make(
+            dataclasses.replace(tiny.COLBERT, expansion=False), family="modernbert"
+        ),
+        "modernbert-mean": tiny.make(tiny.POOLED, family="modernbert"),
+        "t5-colbert": tiny.make(tiny.COLBERT, family="t5"),
+        "t5-mean": tiny.make(tiny.POOLED, family="t5"),
+        "bert-last": tiny.with_head(tiny.make(tiny.POOLED), pooling="last"),
     }
     if encoder is not None:
         head = tiny.HeadConfig(query_length=32, document_length=180)

@@ -17,9 +17,9 @@ from tests.models import tiny
 _WORDS = ("habari", "dunia", "book", "the", "who", "word", "a", "na", "kitabu", "nani")
 
 
-def write_inputs(root: Path, *, pairs: int = 96) -> None:
+def write_inputs(root: Path, *, pairs: int = 96, family: str = "bert") -> None:
     """Write the teacher's folder and a Moses bitext under root."""
-    folder.save(tiny.make(tiny.TOKENWISE), root / "teacher")
+    folder.save(tiny.make(tiny.TOKENWISE, family=family), root / "teacher")
     rng = random.Random(0)
     lines = {"en": [], "x": []}
     for i in range(pairs):
