@@ -50,6 +50,21 @@ def test_hidden_states(theirs: tuple[transformers.PreTrainedModel, Path]) -> Non
     np.testing.assert_allclose(found[3, :10] / size, wanted[3, :10] / size, atol=2e-5)
 
 
+def test_attention_that_tokens_receive(
+    theirs: tuple[transformers.PreTrainedModel, Path],
+) -> None:
+    model, folder = theirs
+    ids, mask = torch_models.ragged_batch(model.config)
+    wanted = torch_models.received(model, ids, mask)
+    config = hf.read_config(folder)
+    module = families.of(config).module
+    graph = nnx.graphdef(nnx.eval_shape(lambda: module(config, rngs=nnx.Rngs(0))))
+    model = nnx.merge(graph, hf.read_params(folder, config))
+    states, found = model.with_attention(jnp.asarray(ids), jnp.asarray(mask))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    np.testing.assert_array_equal(states, model(jnp.asarray(ids), jnp.asarray(mask)))
+
+
 def test_gradients(
     theirs: tuple[transformers.PreTrainedModel, Path], tmp_path: Path
 ) -> None:

@@ -126,6 +126,23 @@ def hidden_states(
         return _forward(model, ids, mask).numpy()
 
 
+def received(
+    model: transformers.PreTrainedModel, ids: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
+    """Share of its text's attention that each token gets in the last layer, [b, l]."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    with torch.no_grad():
+        output = model(
+            input_ids=torch.tensor(ids, dtype=torch.long),
+            attention_mask=torch.tensor(mask, dtype=torch.long),
+            output_attentions=True,
+        )
+    model.set_attn_implementation(before)
+    weights = output.attentions[-1].mean(dim=1).numpy()
+    return (weights * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
+
+
 def gradients(
     model: transformers.PreTrainedModel, ids: np.ndarray, mask: np.ndarray
 ) -> dict[str, np.ndarray]:
