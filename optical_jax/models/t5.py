@@ -4,13 +4,11 @@ Raffel et al. 2020 (arXiv 1910.10683); Xue et al. 2021 (arXiv 2010.11934); Chung
 (arXiv 2304.09151). The decoder of a checkpoint is left unread, and is not written.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
@@ -18,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from optical_jax.models import family, layers
 from optical_jax.models.attention import Attention
 from optical_jax.models.encoder import Encoder
+from optical_jax.models.relative_bias import RelativeBias
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,41 +77,16 @@ class T5Config:
         return "gelu_new" if self.is_gated and name == "gelu" else name
 
 
-def buckets(config: T5Config, length: int) -> Int[Array, "l l"]:
-    """Return the bucket of each place (columns) seen from each place (rows).
-
-    Half of the buckets are for what lies ahead. Of each half, one half has a bucket per
-    distance and the rest grow with its logarithm up to max_distance.
-    """
-    half = config.relative_attention_num_buckets // 2
-    exact, farthest = half // 2, config.relative_attention_max_distance
-    distance = np.arange(farthest + 1, dtype=np.float32)
-    # In float32 as transformers computes it: some edges fall on whole numbers.
-    grown = np.log(np.maximum(distance, exact) / np.float32(exact))
-    grown = grown / np.float32(math.log(farthest / exact)) * np.float32(half - exact)
-    far = np.minimum(exact + grown.astype(np.int32), half - 1)
-    table = jnp.asarray(np.where(distance < exact, distance.astype(np.int32), far))
-    place = jnp.arange(length)
-    ahead = place[None, :] - place[:, None]
-    return table[jnp.minimum(jnp.abs(ahead), farthest)] + half * (ahead > 0)
-
-
-class RelativeBias(nnx.Module):
-    """What is added to the attention logits of each head, by relative position."""
-
-    def __init__(self, config: T5Config, *, dtype: DTypeLike, rngs: nnx.Rngs):
-        self.config = config
-        self.table = layers.embed(
-            config.relative_attention_num_buckets,
-            config.num_heads,
-            (None, "heads"),
-            dtype=dtype,
-            rngs=rngs,
-        )
-
-    def __call__(self, length: int) -> Float[Array, "1 h l l"]:
-        """Return the bias of all pairs of places."""
-        return self.table(buckets(self.config, length)).transpose(2, 0, 1)[None]
+def _relative_bias(
+    config: T5Config, *, dtype: DTypeLike, rngs: nnx.Rngs
+) -> RelativeBias:
+    return RelativeBias(
+        config.num_heads,
+        number=config.relative_attention_num_buckets,
+        farthest=config.relative_attention_max_distance,
+        dtype=dtype,
+        rngs=rngs,
+    )
 
 
 class Layer(nnx.Module):
@@ -134,7 +108,7 @@ class Layer(nnx.Module):
         self.out = layers.linear(inner, width, ("heads", "embed"), **made)
         # In UMT5 every layer has its own, else the encoder has one for all.
         self.relative_bias = (
-            RelativeBias(config, dtype=dtype, rngs=rngs)
+            _relative_bias(config, dtype=dtype, rngs=rngs)
             if config.model_type == "umt5"
             else None
         )
@@ -227,7 +201,7 @@ class T5(Encoder):
         self.embeddings = Embeddings(config, **made)
         self.dropout = nnx.Dropout(dropout)
         self.relative_bias = (
-            None if config.model_type == "umt5" else RelativeBias(config, **made)
+            None if config.model_type == "umt5" else _relative_bias(config, **made)
         )
         self.layers = nnx.List(
             Layer(config, dropout=dropout, **made) for _ in range(config.num_layers)
