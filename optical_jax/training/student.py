@@ -42,14 +42,18 @@ def start(
         key=jax.random.key(config.seed),
         projection=_projection(origin, head),
     )
-    student = _with_attention(student, bidirectional=config.student.bidirectional)
+    student = with_attention(student, bidirectional=config.student.bidirectional)
     say(f"student: {retriever.count(student.params) / 1e6:.1f} M parameters")
     folder.save(student, kept)
     return student
 
 
-def _with_attention(student: Retriever, *, bidirectional: bool | None) -> Retriever:
-    """Return the student with another kind of attention, kept in its config.json."""
+def with_attention(student: Retriever, *, bidirectional: bool | None) -> Retriever:
+    """Return the student with another kind of attention, kept in its config.json.
+
+    Raises:
+        ValueError: if its family has one kind only.
+    """
     if bidirectional is None:
         return student
     if not hasattr(student.encoder, "use_bidirectional_attention"):

@@ -11,7 +11,7 @@ from flax import nnx
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from optical_jax.data import tokenize
-from optical_jax.models import bert, families, modernbert, retriever, t5
+from optical_jax.models import bert, decoder_config, families, modernbert, retriever, t5
 from optical_jax.models.head import HeadConfig
 
 # Latin with and without diacritics, Devanagari, Ethiopic, Arabic, Thai, Han, an emoji.
@@ -122,6 +122,19 @@ def encoder(family: str, **ids: int) -> families.EncoderConfig:
         return t5.T5Config(
             d_model=16, d_kv=4, d_ff=32, num_layers=2, num_heads=4, **ids
         )
+    if family in decoder_config.FAMILIES:
+        fields = {
+            "model_type": family,
+            "hidden_size": 16,
+            "intermediate_size": 24,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 6,
+            "max_position_embeddings": 32,
+            "sliding_window": 6,
+        }
+        return families.parse({**fields, **ids})
     shape = {"hidden_size": 16, "num_attention_heads": 4, "intermediate_size": 32}
     if family == "modernbert":
         return modernbert.ModernBertConfig(
@@ -148,29 +161,19 @@ def make(
 ) -> retriever.Retriever:
     """A retriever of 16 hidden units and 2 layers (ModernBERT: 4)."""
     has_cls = family in ("bert", "modernbert")
-    made = wordpiece if has_cls else unigram_t5 if family == "t5" else unigram
+    # An end of text behind every text and nothing before it.
+    has_end = family == "t5" or family in decoder_config.FAMILIES
+    made = wordpiece if has_cls else unigram_t5 if has_end else unigram
     tokenizer = tokenizer or made()
     special = tokenize.SpecialTokens()
     if not has_cls:
-        mask = "</s>" if family == "t5" else "<mask>"
+        mask = "</s>" if has_end else "<mask>"
         special = tokenize.SpecialTokens(pad="<pad>", mask=mask, unknown="<unk>")
     config = encoder(
         family,
         vocab_size=tokenizer.get_vocab_size(),
         pad_token_id=tokenizer.token_to_id(special.pad),
     )
-    return of(config, head, tokenizer, special=special, seed=seed)
-
-
-def of(
-    config: families.EncoderConfig,
-    head: HeadConfig,
-    tokenizer: tokenizers.Tokenizer,
-    *,
-    special: tokenize.SpecialTokens | None = None,
-    seed: int = 0,
-) -> retriever.Retriever:
-    """A retriever with random weights of any family."""
     rng = np.random.default_rng(seed)
     # At the usual 0.02 attention is flat and a wrong mask would not show.
     values = {

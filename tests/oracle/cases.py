@@ -39,12 +39,25 @@ def build(encoder: Path | None = None) -> dict[str, retriever.Retriever]:
         "modernbert-mean": tiny.make(tiny.POOLED, family="modernbert"),
         "t5-colbert": tiny.make(tiny.COLBERT, family="t5"),
         "t5-mean": tiny.make(tiny.POOLED, family="t5"),
+        "qwen3-last": tiny.with_head(
+            tiny.make(tiny.POOLED, family="qwen3"), pooling="last"
+        ),
+        "gemma3-mean": _bidirectional(tiny.make(tiny.POOLED, family="gemma3_text")),
+        "llama-colbert": tiny.make(tiny.COLBERT, family="llama"),
+        "mistral-tokenwise": _bidirectional(
+            tiny.make(tiny.TOKENWISE, family="mistral")
+        ),
         "bert-last": tiny.with_head(tiny.make(tiny.POOLED), pooling="last"),
     }
     if encoder is not None:
         head = tiny.HeadConfig(query_length=32, document_length=180)
         made["given-encoder"] = folder.load(encoder, head=head)
     return made
+
+
+def _bidirectional(model: retriever.Retriever) -> retriever.Retriever:
+    encoder = dataclasses.replace(model.encoder, use_bidirectional_attention=True)
+    return dataclasses.replace(model, encoder=encoder)
 
 
 def write(model: retriever.Retriever, path: Path) -> None:

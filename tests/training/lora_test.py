@@ -9,38 +9,22 @@ from flax import nnx
 
 from optical_jax import convert, train
 from optical_jax.config import MeshConfig, StudentConfig
-from optical_jax.models import families, folder
+from optical_jax.models import folder
 from optical_jax.models.lora import LoraConfig
 from optical_jax.models.stack import EncoderOptions
 from optical_jax.training import checkpoint, optimizer, trained, workdir
+from optical_jax.training.student import with_attention
 from tests.models import tiny
 from tests.training import tiny_run
 
 _TEXTS = ["habari dunia", "who wrote the book?", "the"]
 
 
-def _decoder():
-    tokenizer = tiny.wordpiece()
-    config = families.parse(
-        {
-            "model_type": "llama",
-            "vocab_size": tokenizer.get_vocab_size(),
-            "hidden_size": 16,
-            "intermediate_size": 24,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "max_position_embeddings": 32,
-        }
-    )
-    return tiny.of(config, tiny.TOKENWISE, tokenizer)
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory):
     root = tmp_path_factory.mktemp("run")
     tiny_run.write_inputs(root)
-    folder.save(_decoder(), root / "decoder")
+    folder.save(tiny.make(tiny.TOKENWISE, family="llama"), root / "decoder")
     student = StudentConfig(
         path=str(root / "decoder"),
         bidirectional=True,
@@ -52,6 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory):
         root / "work",
         student=student,
         mesh=MeshConfig(data=2, fsdp=2, tensor=2),
+        eval_every=6,
         stop_after=3,
     )
     train.run(config)
@@ -111,6 +96,17 @@ def test_the_export_is_a_plain_encoder_with_the_vectors_of_the_run(run, tmp_path
         strict=True,
     ):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_only_decoders_have_two_kinds_of_attention():
+    decoder = tiny.make(tiny.TOKENWISE, family="qwen3")
+    assert with_attention(decoder, bidirectional=None) is decoder
+    turned = with_attention(decoder, bidirectional=True)
+    rows = decoder.text.queries(_TEXTS[:1])
+    (causal,), (both,) = tiny.vectors(decoder, rows), tiny.vectors(turned, rows)
+    assert np.abs(causal[0] - both[0]).max() > 1e-3
+    with pytest.raises(ValueError, match="for decoders, got True with a bert"):
+        with_attention(tiny.make(tiny.TOKENWISE), bidirectional=True)
 
 
 def test_freezing_and_adapters_exclude_each_other(tmp_path):
