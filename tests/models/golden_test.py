@@ -39,7 +39,7 @@ def test_hidden_states_equal_torch(family: str) -> None:
     np.testing.assert_allclose(found[3, :seen], wanted[3, :seen], atol=2e-5)
 
 
-@pytest.mark.parametrize("family", ["modernbert", "mt5", "umt5", "xlm-roberta-xl"])
+@pytest.mark.parametrize("family", ["modernbert", "umt5"])
 def test_bfloat16_computes_nearly_the_same(family: str) -> None:
     config = hf.read_config(GOLDEN / family)
     params = hf.read_params(GOLDEN / family, config, dtype=jnp.bfloat16)
