@@ -11,7 +11,6 @@ mined and scored in English, the examples teach a student of another language. E
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import rich.markup
 import tyro
 
 from optical_jax.data import collection as collection_lib
+from optical_jax.data import staging
 from optical_jax.data.collection import Collection
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import command, encode, mining, search, trec
@@ -190,14 +190,9 @@ def _shown(counts: Mapping[str, int]) -> str:
 
 def _write(path: Path, rows: Iterable[dict[str, object]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with staging.file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,8 +8,6 @@ would give other vectors than the folder's own library gives is refused, with th
 import contextlib
 import dataclasses
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ import safetensors.numpy
 import tokenizers
 from flax import nnx
 
-from optical_jax.data import tokenize
+from optical_jax.data import staging, tokenize
 from optical_jax.models import bert, hf, layout, layout_writer, tokenizer_files
 from optical_jax.models import retriever as retriever_lib
 from optical_jax.models.head import HeadConfig
@@ -138,14 +136,8 @@ def staged(path: Path) -> Iterator[Path]:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ValueError(f"{path} exists already; remove it or choose another folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.mkdir()
-    try:
+    with staging.folder(path) as temporary:
         yield temporary
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _check_uncased(folder: Path, tokenizer: tokenizers.Tokenizer) -> None:

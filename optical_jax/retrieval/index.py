@@ -63,7 +63,7 @@ def build(
     if folder.exists():
         return load(folder)
     plan = encode.plan_texts(retriever, documents, kind="document")
-    with staging.folder(folder) as made:
+    with staging.folder(folder, shared=True) as made:
         shape = (int(plan.offsets[-1]), retriever.width)
         vectors = _create(made / "vectors.npy", shape, dtype)
         encode.fill(
