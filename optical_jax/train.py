@@ -132,7 +132,7 @@ class _Loop:
         """Go from step first to step last; returns the last held-out measures."""
         config, key = self._config, jax.random.key(self._config.seed)
         if first == 0:
-            self._evaluate(0, state)
+            self._start(state)
         meter = _Meter()
         for step in range(first + 1, last + 1):
             batch = next(self._made.batches)
@@ -160,6 +160,12 @@ class _Loop:
                 meter = _Meter()
         self._checkpoints.wait()
         return self._measures
+
+    def _start(self, state: TrainState) -> None:
+        """Measure and keep what the run starts from: training may make it worse."""
+        measures = self._evaluate(0, state)
+        if self._checkpoints.latest is None:
+            self._checkpoints.save(0, state, self._made.batches, metrics=measures)
 
     def _announce(self, batch: Any) -> bool:  # noqa: ANN401
         """Tell whether the batch has a new shape, and say that it is compiled."""

@@ -139,6 +139,8 @@ class BitextStream:
 
     def _distractors(self, teacher: Retriever) -> list[np.ndarray]:
         drawn = validation.draw(self._sentences, self._config.validation.distractors)
+        if not drawn:
+            return []
         if self._config.objective.kinds().get(("teacher", "source")) == "query":
             cached = self._cached(teacher)
             if cached:
