@@ -118,8 +118,7 @@ class ObjectiveConfig:
 
     def used(self) -> dict[str, Any]:
         """Return the mix and the settings of its objectives, for records of the run."""
-        names = {name: name.replace("-", "_") for name in self.parts()}
-        settings = {n: dataclasses.asdict(getattr(self, f)) for n, f in names.items()}
+        settings = {n: dataclasses.asdict(self.settings(n)) for n in self.parts()}
         return {"mix": self.mix, **settings}
 
     def kinds(self) -> dict[tuple[str, str], str]:
