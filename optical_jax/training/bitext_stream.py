@@ -5,7 +5,6 @@ Pairs made of the bitext are trained on behind it; a teacher's vectors are kept 
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from pathlib import Path
 
 import grain
@@ -20,8 +19,7 @@ from optical_jax.objectives import tokens
 from optical_jax.retrieval import encode
 from optical_jax.training import extras, passages, switching, validation, workdir
 from optical_jax.training.fields import fields_of
-
-Say = Callable[[str], None]
+from optical_jax.training.progress import Say
 
 
 class BitextStream:

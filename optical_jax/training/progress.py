@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -9,6 +10,9 @@ import tensorboardX
 from rich import console, progress
 
 from optical_jax.data import textfile
+
+# Prints a line, as `Progress.say` does.
+Say = Callable[[str], None]
 
 
 class Progress:

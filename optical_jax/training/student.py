@@ -1,7 +1,6 @@
 """The student as a run starts from it: the teacher's layers, its own vocabulary and head."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -11,8 +10,7 @@ from optical_jax.data.sources import Pair
 from optical_jax.models import folder, hf, layout, new_head, retriever, vocabulary
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
-
-Say = Callable[[str], None]
+from optical_jax.training.progress import Say
 
 
 def start(
