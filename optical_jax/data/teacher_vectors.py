@@ -14,9 +14,9 @@ from typing import Literal
 
 import numpy as np
 from array_record.python import array_record_data_source, array_record_module
-from flax import nnx
 
 from optical_jax.data import staging
+from optical_jax.models import fingerprint
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import encode
 
@@ -106,19 +106,6 @@ class TeacherVectors:
         return {"vectors": out[..., : self._width], **named}
 
 
-def fingerprint(teacher: Retriever) -> str:
-    """Return a hash of everything that a teacher's vectors depend on."""
-    digest = hashlib.sha256()
-    digest.update(repr((teacher.encoder, teacher.head, str(teacher.dtype))).encode())
-    digest.update(teacher.text.tokenizer.to_str().encode())
-    for path, leaf in sorted(
-        nnx.to_flat_state(teacher.params), key=lambda x: str(x[0])
-    ):
-        digest.update(str(path).encode())
-        digest.update(np.ascontiguousarray(leaf[...]).tobytes())
-    return digest.hexdigest()[:16]
-
-
 def compute(
     teacher: Retriever,
     texts: Sequence[str],
@@ -142,7 +129,7 @@ def compute(
     """
     variant = [kind] if kind != "query" else []
     variant += ["weighed"] if weighed else []
-    key = [fingerprint(teacher), *variant, *texts]
+    key = [fingerprint.of(teacher)[:16], *variant, *texts]
     content = hashlib.sha256(json.dumps(key).encode())
     folder = cache_dir / f"teacher-{content.hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
