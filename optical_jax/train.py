@@ -180,9 +180,9 @@ class _Loop:
 
     def _evaluate(self, step: int, state: TrainState) -> dict[str, float]:
         self._measures = self._made.held_out.measure(self._made.student, state.params)
-        self._shown.log(step, self._measures)
         shown = ", ".join(f"{k} {v:.4f}" for k, v in self._measures.items())
-        self._shown.say(f"step {step}: {shown} of {len(self._made.held_out)} held out")
+        line = f"{shown} of {len(self._made.held_out)} held out"
+        self._shown.log(step, self._measures, line=line)
         return self._measures
 
 
