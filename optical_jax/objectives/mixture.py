@@ -161,6 +161,14 @@ class ObjectiveConfig:
         )
 
 
+def over_bitext() -> tuple[str, ...]:
+    """Return the names of the objectives that need sentence pairs alone, as listed."""
+    fields = {
+        name: {f for _, f in ObjectiveConfig(mix=name).kinds()} for name in LOSSES
+    }
+    return tuple(name for name in LOSSES if fields[name] <= set(tokens.BITEXT_FIELDS))
+
+
 def loss(encode: Encode, config: ObjectiveConfig) -> tuple[Float[Array, ""], Metrics]:
     """Add up the objectives of a mix; metrics of several are named "objective/metric".
 
