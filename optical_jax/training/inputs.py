@@ -52,7 +52,7 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
         ranking = RankingStream(config, say)
     switch = switching.make(config, bitext.prepared if bitext else None)
     student = student_lib.start(
-        config, run, bitext.variants if bitext else [], teacher, say
+        config, run, lambda: bitext.variants if bitext else [], teacher, say
     )
     if teacher is not None:
         _check_fit(student, teacher)
