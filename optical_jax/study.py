@@ -28,7 +28,7 @@ import rich.markup
 import rich.table
 import tyro
 
-from optical_jax import config as config_lib
+from optical_jax import config_io
 from optical_jax.retrieval import command
 from optical_jax.retrieval.searcher import Stages
 from optical_jax.studies import cost, output, overrides, results, runner
@@ -250,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     errors = rich.console.Console(stderr=True)
     try:
         command.cache_compilations(options.cache)
-        study = config_lib.load_preset(options.config, getter="get_study", kind=Study)
+        study = config_io.load_preset(options.config, getter="get_study", kind=Study)
         report = run(study, options, line=line, console=console)
     except (ValueError, OSError) as error:
         errors.print(f"[red]error:[/red] {rich.markup.escape(str(error))}")

@@ -20,7 +20,7 @@ from flax import nnx
 from jax.sharding import Mesh
 from rich import console, markup
 
-from optical_jax import config as config_lib
+from optical_jax import config_io
 from optical_jax.config import Config
 from optical_jax.models.retriever import Retriever
 from optical_jax.training import (
@@ -262,7 +262,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     jax.config.update("jax_compilation_cache_dir", str(cache / "optical_jax" / "xla"))
     errors = console.Console(stderr=True)
     try:
-        run(config_lib.parse(argv, prog="python -m optical_jax.train"))
+        run(config_io.parse(argv, prog="python -m optical_jax.train"))
     except (ValueError, OSError, FloatingPointError) as error:
         errors.print(f"[red]error:[/red] {markup.escape(str(error))}", soft_wrap=True)
         return 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from optical_jax import config as config_lib
-from optical_jax import convert
+from optical_jax import config_io, convert
 from optical_jax.data.sources import BitextSource
 from optical_jax.models import folder, retriever
 from optical_jax.training import workdir
@@ -151,7 +151,7 @@ def test_training_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         teacher=config_lib.TeacherConfig(path="owner/encoder"),
         data=config_lib.DataConfig(sources=(source,)),
     )
-    (run / "config.json").write_text(config_lib.to_json(config))
+    (run / "config.json").write_text(config_io.to_json(config))
     (run / "data.json").write_text(json.dumps({"bible": {"read": 9, "train": 7}}))
     measured = {"collection": "c", "queries": "q", "method": "student", "seed": 0}
     results = tmp_path / "results.json"

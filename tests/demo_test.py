@@ -4,8 +4,7 @@ import json
 import pytest
 
 from configs import sample_student, sample_teacher
-from optical_jax import config as config_lib
-from optical_jax import demo
+from optical_jax import config_io, demo
 from optical_jax.retrieval import record
 
 GET_CONFIGS = (sample_teacher.get_config, sample_student.get_config)
@@ -27,7 +26,7 @@ def row(method, recall):
 def test_everything_of_a_run_lies_in_the_workdir(get_config, tmp_path):
     options = demo.Options(workdir=tmp_path / "w", steps=20, seed=3)
     placed = demo._placed(get_config(), options)
-    text = config_lib.to_json(placed)
+    text = config_io.to_json(placed)
     assert "work/sample" not in text
     assert str(tmp_path / "w" / "cache") == placed.data.cache_dir
     assert (placed.steps, placed.seed, placed.optimizer.warmup_steps) == (20, 3, 2)

@@ -13,7 +13,7 @@ import pytest
 from flax import nnx
 
 from optical_jax import config as config_lib
-from optical_jax import train
+from optical_jax import config_io, train
 from optical_jax.config import DataConfig, MeshConfig, OptimizerConfig, StudentConfig
 from optical_jax.data.ranking_sources import RankingSource
 from optical_jax.models import folder
@@ -58,7 +58,7 @@ def test_training_lowers_the_loss_and_leaves_a_whole_folder(straight):
     assert list(losses) == [1, 2, 3, 4, 5, 6]
     assert losses[6] < losses[1]
     run = Path(straight.workdir)
-    assert config_lib.from_json((run / "config.json").read_text()) == straight
+    assert config_io.from_json((run / "config.json").read_text()) == straight
     assert list((run / "tensorboard").iterdir())
     moved = (
         _params(run, 6),
