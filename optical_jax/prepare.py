@@ -26,7 +26,7 @@ import rich.markup
 import rich.table
 import tyro
 
-from optical_jax import config_io
+from optical_jax import command, config_io
 from optical_jax.config import Config
 from optical_jax.data import (
     bitext,
@@ -180,22 +180,19 @@ _COMMANDS = {
 }
 
 
+@command.reported
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one of the commands; return the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    errors = rich.console.Console(stderr=True)
     if not argv or argv[0] not in _COMMANDS:
+        errors = rich.console.Console(stderr=True)
         errors.print(rich.markup.escape((__doc__ or "").strip()), highlight=False)
         return 0 if argv[:1] in (["-h"], ["--help"]) else 2
-    try:
-        console = rich.console.Console()
-        if not console.is_terminal:
-            # A log has no width to fit into; 80 columns would cut the numbers.
-            console.width = 120
-        _COMMANDS[argv[0]](argv[1:], console)
-    except (ValueError, OSError) as error:
-        errors.print(f"[red]error:[/red] {rich.markup.escape(str(error))}")
-        return 1
+    console = rich.console.Console()
+    if not console.is_terminal:
+        # A log has no width to fit into; 80 columns would cut the numbers.
+        console.width = 120
+    _COMMANDS[argv[0]](argv[1:], console)
     return 0
 
 

@@ -18,9 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
-from rich import console, markup
 
-from optical_jax import config_io
+from optical_jax import command, config_io
 from optical_jax.config import Config
 from optical_jax.models.retriever import Retriever
 from optical_jax.training import (
@@ -256,16 +255,12 @@ def _describe(mesh: Mesh) -> str:
     return f"{jax.device_count()} {kind} ({axes}), {jax.process_count()} process(es)"
 
 
+@command.reported
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    jax.config.update("jax_compilation_cache_dir", str(cache / "optical_jax" / "xla"))
-    errors = console.Console(stderr=True)
-    try:
-        run(config_io.parse(argv, prog="python -m optical_jax.train"))
-    except (ValueError, OSError, FloatingPointError) as error:
-        errors.print(f"[red]error:[/red] {markup.escape(str(error))}", soft_wrap=True)
-        return 1
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
+    command.cache_compilations(cache / "optical_jax")
+    run(config_io.parse(argv, prog="python -m optical_jax.train"))
     return 0
 
 

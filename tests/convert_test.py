@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 import jax
@@ -166,16 +165,10 @@ def test_training_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_command_line(
-    colbert: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    colbert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "out"
-    command = ["convert", "--input", str(colbert), "--output", str(out)]
-    monkeypatch.setattr(sys, "argv", command)
-    convert.main()
+    argv = ["--input", str(colbert), "--output", str(tmp_path / "out")]
+    assert convert.main(argv) == 0
     assert "differ by 0 at most" in " ".join(capsys.readouterr().out.split())
-    with pytest.raises(SystemExit):
-        convert.main()
-    assert "exists already" in " ".join(capsys.readouterr().out.split())
+    assert convert.main(argv) == 1
+    assert "exists already" in capsys.readouterr().err
