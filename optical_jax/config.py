@@ -93,6 +93,10 @@ class OptimizerConfig:
     learning_rate: float = 3e-4
     # The word embeddings' learning rate, relative to that: most pieces are seen seldom.
     embedding_rate: float = 1.0
+    # Of the word embeddings. With "adam" a gradient seen once moves its row for tens of
+    # steps, by 31 learning rates in all at b2 .999; with "adagrad" (Duchi, Hazan, Singer
+    # 2011) by one, and half of the state is saved.
+    embedding_optimizer: Literal["adam", "adagrad"] = "adam"
     warmup_steps: int = 100
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     b1: float = 0.9
