@@ -9,6 +9,8 @@ from pathlib import Path
 
 import jax
 
+from optical_jax.data import textfile
+
 RESULTS = Path("results/benchmarks.json")
 
 
@@ -61,6 +63,4 @@ def record(rows: list[dict]) -> None:
         kept = [
             r for r in json.loads(RESULTS.read_text())["rows"] if r["name"] not in names
         ]
-    temporary = RESULTS.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"rows": kept + rows}, indent=2) + "\n")
-    temporary.replace(RESULTS)
+    textfile.write(RESULTS, json.dumps({"rows": kept + rows}, indent=2) + "\n")

@@ -28,6 +28,6 @@ def get_config() -> Config:
             *pb.tatoeba("swh"),
             *pb.questions("swa"),
         ),
-        steps=400,
+        steps=500,
         cache_teacher=False,
     )

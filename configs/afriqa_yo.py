@@ -37,6 +37,6 @@ def get_config() -> Config:
             *pb.questions("yor"),
         ),
         exclude_but=("yor-train",),
-        steps=400,
+        steps=600,
         cache_teacher=False,
     )

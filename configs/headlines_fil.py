@@ -30,6 +30,6 @@ def get_config() -> Config:
             *pb.flores("tgl_Latn"),
             *pb.words("tl"),
         ),
-        steps=200,
+        steps=300,
         cache_teacher=False,
     )

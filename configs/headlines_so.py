@@ -23,4 +23,5 @@ def get_config() -> Config:
             *pb.flores("som_Latn"),
         ),
         steps=200,
+        cache_teacher=False,
     )

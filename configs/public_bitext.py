@@ -109,7 +109,7 @@ def config(
     sources: tuple[BitextSource, ...],
     *,
     exclude_but: tuple[str, ...] = (),
-    steps: int = 600,
+    steps: int = 400,
     cache_teacher: bool = True,
 ) -> Config:
     """Return the run that every language of the comparison shares.
@@ -131,25 +131,30 @@ def config(
             head=HeadConfig(query_length=64, document_length=256),
         ),
         student=StudentConfig(
-            vocabulary=VocabularyConfig(mode="extend", size=12_000, row_multiple=8192),
+            vocabulary=VocabularyConfig(
+                mode="extend", size=12_000, spelled_names=20_000, row_multiple=8192
+            ),
             freeze=("encoder/layers/[1-9]",),
         ),
         data=DataConfig(
             sources=sources,
             exclude=(f"work/collections/{collection}",),
             exclude_but=exclude_but,
-            # Questions are short; long sentences cost most of the time.
-            cleaning=CleaningConfig(max_characters=160),
+            # The longest sentences cost most of the time.
+            cleaning=CleaningConfig(max_characters=300),
             batch_size=32,
             cache_teacher=cache_teacher,
-            buckets=(16, 24, 32, 48, 64),
+            buckets=(16, 24, 32, 48, 64, 96),
         ),
         objective=ObjectiveConfig(transport=TransportConfig(epsilon=0.05)),
         # The embeddings are new, the layers are not: of those only the first learns.
         optimizer=OptimizerConfig(
-            learning_rate=3e-4, embedding_rate=10.0, warmup_steps=50
+            learning_rate=3e-4,
+            embedding_optimizer="adagrad",
+            embedding_rate=30.0,
+            warmup_steps=50,
         ),
-        eval_every=300,
-        save_every=300,
+        eval_every=200,
+        save_every=200,
         keep=1,
     )

@@ -22,17 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import rich.console
-import rich.markup
 import tyro
 
-from optical_jax import prepare
+from optical_jax import command, prepare
 from optical_jax.data import links, sources, textfile
 from optical_jax.data.bitext import Bitext
 from optical_jax.data.links import GoldLinks
 from optical_jax.data.sources import BitextSource, Pair
-from optical_jax.retrieval import alignment_quality, command, record
+from optical_jax.retrieval import alignment_quality, record
 from optical_jax.retrieval.alignment_quality import Alignment
-from optical_jax.retrieval.command import EncoderOptions
+from optical_jax.retrieval.encoder_options import EncoderOptions
 from optical_jax.training import validation
 from optical_jax.training import workdir as workdir_lib
 
@@ -175,21 +174,17 @@ def _record(
     }
 
 
+@command.reported
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
     line = shlex.join(["python", "-m", "optical_jax.align", *argv])
-    try:
-        options = tyro.cli(
-            Options, args=argv, prog="python -m optical_jax.align", description=__doc__
-        )
-        command.cache_compilations(options.cache)
-        width = None if sys.stdout.isatty() else 120
-        _align(options, line, rich.console.Console(width=width))
-    except (ValueError, OSError) as error:
-        errors = rich.console.Console(stderr=True)
-        errors.print(f"[red]error:[/red] {rich.markup.escape(str(error))}")
-        return 1
+    options = tyro.cli(
+        Options, args=argv, prog="python -m optical_jax.align", description=__doc__
+    )
+    command.cache_compilations(options.cache)
+    width = None if sys.stdout.isatty() else 120
+    _align(options, line, rich.console.Console(width=width))
     return 0
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 from rich import console
 
+from optical_jax import command
 from optical_jax.config import Config
 from optical_jax.data import tokenize
 from optical_jax.models import card, folder
@@ -69,15 +71,12 @@ class Options:
     name: str | None = None
 
 
-def main() -> None:
-    """Read the command line, convert, say what was written."""
-    options = tyro.cli(Options, prog=_PROGRAM, description=__doc__)
+@command.reported
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert, say what was written; return the exit status."""
+    options = tyro.cli(Options, args=argv, prog=_PROGRAM, description=__doc__)
     out = console.Console()
-    try:
-        difference = convert(options)
-    except (ValueError, FileNotFoundError) as error:
-        out.print(f"error: {error}", style="red", markup=False)
-        sys.exit(1)
+    difference = convert(options)
     out.print(
         f"wrote {options.output} ({options.format}); read back, {len(SAMPLES)} queries and "
         f"documents differ by {difference:.1g} at most",
@@ -85,6 +84,7 @@ def main() -> None:
     )
     if options.license is None:
         out.print("the card states no licence; --license NAME does", markup=False)
+    return 0
 
 
 def convert(options: Options) -> float:
@@ -260,4 +260,4 @@ def _published(path: str) -> str | None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

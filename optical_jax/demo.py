@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from rich import console as rich_console
 from rich import table as rich_table
 
 from configs import sample_student, sample_teacher
-from optical_jax import convert, evaluate, heatmap, report, train
+from optical_jax import command, convert, evaluate, heatmap, report, train
 from optical_jax.config import Config
 from optical_jax.data import collection, sample, sample_files
 from optical_jax.models import folder
@@ -231,15 +231,13 @@ def _verdict(evaluation: record.Evaluation) -> str:
     )
 
 
-def main() -> None:
-    """Read the command line and run the demo."""
-    options, console = tyro.cli(Options, description=__doc__), rich_console.Console()
-    try:
-        run(options, console=console)
-    except (ValueError, OSError) as error:
-        console.print(f"error: {error}", style="red", markup=False)
-        sys.exit(1)
+@command.reported
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; return the exit status."""
+    options = tyro.cli(Options, args=argv, prog=_COMMAND, description=__doc__)
+    run(options, console=rich_console.Console())
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -22,15 +22,14 @@ from pathlib import Path
 
 import jax
 import rich.console
-import rich.markup
 import tyro
 
+from optical_jax import command
 from optical_jax.data import collection as collection_lib
 from optical_jax.data.collection import Collection
 from optical_jax.data.sources import Pair
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import (
-    command,
     comparison,
     methods,
     record,
@@ -205,25 +204,18 @@ def _write(
     return record.write(folder, evaluation, content)
 
 
+@command.reported
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
     line = shlex.join(["python", "-m", "optical_jax.evaluate", *argv])
-    try:
-        options = tyro.cli(
-            Options,
-            args=argv,
-            prog="python -m optical_jax.evaluate",
-            description=__doc__,
-        )
-        command.cache_compilations(options.cache)
-        # Wide enough for the table in a file or a pipe, where rich assumes 80 columns.
-        width = None if sys.stdout.isatty() else 120
-        _evaluate(options, line, rich.console.Console(width=width))
-    except (ValueError, OSError) as error:
-        errors = rich.console.Console(stderr=True)
-        errors.print(f"[red]error:[/red] {rich.markup.escape(str(error))}")
-        return 1
+    options = tyro.cli(
+        Options, args=argv, prog="python -m optical_jax.evaluate", description=__doc__
+    )
+    command.cache_compilations(options.cache)
+    # Wide enough for the table in a file or a pipe, where rich assumes 80 columns.
+    width = None if sys.stdout.isatty() else 120
+    _evaluate(options, line, rich.console.Console(width=width))
     return 0
 
 

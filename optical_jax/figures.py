@@ -1,6 +1,5 @@
 """The figures of a report: training curves, measures by method; and their style."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,8 @@ matplotlib.use("Agg")
 import matplotlib.figure
 import numpy as np
 from matplotlib import axes, ticker
+
+from optical_jax.data import staging
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -193,6 +194,5 @@ def _draw_method(
 def save(figure: matplotlib.figure.Figure, path: Path) -> None:
     """Write a PNG file that is either whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    figure.savefig(temporary, dpi=150, format="png")
-    os.replace(temporary, path)
+    with staging.file(path) as temporary:
+        figure.savefig(temporary, dpi=150, format="png")

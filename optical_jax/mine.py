@@ -11,7 +11,6 @@ mined and scored in English, the examples teach a student of another language. E
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,15 +18,16 @@ from pathlib import Path
 from typing import Literal
 
 import rich.console
-import rich.markup
 import tyro
 
+from optical_jax import command
 from optical_jax.data import collection as collection_lib
+from optical_jax.data import staging
 from optical_jax.data.collection import Collection
 from optical_jax.models.retriever import Retriever
-from optical_jax.retrieval import command, encode, mining, search, trec
+from optical_jax.retrieval import encode, mining, search, trec
 from optical_jax.retrieval.bm25 import Bm25Config
-from optical_jax.retrieval.command import EncoderOptions
+from optical_jax.retrieval.encoder_options import EncoderOptions
 from optical_jax.retrieval.mining import Mined, MiningConfig
 from optical_jax.retrieval.searcher import Searcher, check_encoders
 from optical_jax.retrieval.tasks import Task
@@ -190,31 +190,19 @@ def _shown(counts: Mapping[str, int]) -> str:
 
 def _write(path: Path, rows: Iterable[dict[str, object]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with staging.file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
+@command.reported
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     options = tyro.cli(
         Options, args=argv, prog="python -m optical_jax.mine", description=__doc__
     )
     command.cache_compilations(options.cache)
-    console = rich.console.Console()
-    try:
-        mine(options, console)
-    except (ValueError, OSError) as error:
-        errors = rich.console.Console(stderr=True)
-        errors.print(f"[red]error:[/red] {rich.markup.escape(str(error))}")
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    mine(options, rich.console.Console())
     return 0
 
 

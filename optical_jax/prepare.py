@@ -26,7 +26,8 @@ import rich.markup
 import rich.table
 import tyro
 
-from optical_jax import config
+from optical_jax import command, config_io
+from optical_jax.config import Config
 from optical_jax.data import (
     bitext,
     bitext_lexicon,
@@ -50,7 +51,7 @@ class CollectionArguments:
     data_dir: Path = Path("~/.cache/optical_jax")
 
 
-def prepare_bitext(settings: config.Config) -> bitext.Bitext:
+def prepare_bitext(settings: Config) -> bitext.Bitext:
     """Return the prepared bitext of a config, preparing it unless it is there."""
     data = settings.data
     prepared = bitext.prepare(
@@ -66,7 +67,7 @@ def prepare_bitext(settings: config.Config) -> bitext.Bitext:
 
 
 def prepare_synthetic(
-    settings: config.Config, prepared: bitext.Bitext
+    settings: Config, prepared: bitext.Bitext
 ) -> bitext.Bitext | None:
     """Return the pairs that a config makes, if any; made unless they are there."""
     data = settings.data
@@ -93,7 +94,9 @@ def open_bitext(named: str) -> bitext.Bitext:
     folder = Path(named).expanduser()
     if folder.is_dir():
         return bitext.Bitext(folder)
-    return prepare_bitext(config.parse(["--config", *shlex.split(named)], prog=_PROG))
+    return prepare_bitext(
+        config_io.parse(["--config", *shlex.split(named)], prog=_PROG)
+    )
 
 
 def table(report: dict[str, dict[str, int]]) -> rich.table.Table:
@@ -113,14 +116,14 @@ def table(report: dict[str, dict[str, int]]) -> rich.table.Table:
 
 
 def _bitext(argv: Sequence[str], console: rich.console.Console) -> None:
-    settings = config.parse(argv, prog=_PROG)
+    settings = config_io.parse(argv, prog=_PROG)
     prepared = prepare_bitext(settings)
     console.print(table(prepared.report))
     console.print(f"prepared in {prepared.directory}", soft_wrap=True)
 
 
 def _synthetic(argv: Sequence[str], console: rich.console.Console) -> None:
-    settings = config.parse(argv, prog="python -m optical_jax.prepare synthetic")
+    settings = config_io.parse(argv, prog="python -m optical_jax.prepare synthetic")
     made = prepare_synthetic(settings, prepare_bitext(settings))
     if made is None:
         raise ValueError("the config makes no pairs: data.synthetic is empty")
@@ -142,7 +145,7 @@ def _synthetic(argv: Sequence[str], console: rich.console.Console) -> None:
 
 
 def _lexicon(argv: Sequence[str], console: rich.console.Console) -> None:
-    settings = config.parse(argv, prog="python -m optical_jax.prepare lexicon")
+    settings = config_io.parse(argv, prog="python -m optical_jax.prepare lexicon")
     data_dir = Path(settings.data.cache_dir).expanduser()
     lexicon = bitext_lexicon.BitextLexicon(prepare_bitext(settings), data_dir=data_dir)
     path = lexicon.path(dictionaries.DictionarySource(format="bitext"))
@@ -177,22 +180,19 @@ _COMMANDS = {
 }
 
 
+@command.reported
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one of the commands; return the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    errors = rich.console.Console(stderr=True)
     if not argv or argv[0] not in _COMMANDS:
+        errors = rich.console.Console(stderr=True)
         errors.print(rich.markup.escape((__doc__ or "").strip()), highlight=False)
         return 0 if argv[:1] in (["-h"], ["--help"]) else 2
-    try:
-        console = rich.console.Console()
-        if not console.is_terminal:
-            # A log has no width to fit into; 80 columns would cut the numbers.
-            console.width = 120
-        _COMMANDS[argv[0]](argv[1:], console)
-    except (ValueError, OSError) as error:
-        errors.print(f"[red]error:[/red] {rich.markup.escape(str(error))}")
-        return 1
+    console = rich.console.Console()
+    if not console.is_terminal:
+        # A log has no width to fit into; 80 columns would cut the numbers.
+        console.width = 120
+    _COMMANDS[argv[0]](argv[1:], console)
     return 0
 
 

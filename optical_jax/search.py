@@ -18,12 +18,13 @@ import rich.markup
 import rich.text
 import tyro
 
+from optical_jax import command
 from optical_jax.data import collection as collection_lib
 from optical_jax.data.collection import Collection
 from optical_jax.models.retriever import Retriever
-from optical_jax.retrieval import command, encode, index, searcher
+from optical_jax.retrieval import encode, index, searcher
 from optical_jax.retrieval import search as search_lib
-from optical_jax.retrieval.command import EncoderOptions
+from optical_jax.retrieval.encoder_options import EncoderOptions
 from optical_jax.retrieval.index import Index
 
 # Characters of a document that are shown.
@@ -180,20 +181,14 @@ def _search(options: Options, console: rich.console.Console) -> None:
         show(hits, console, mask=query_encoder.text.special.mask)
 
 
+@command.reported
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     options = tyro.cli(
         Options, args=argv, prog="python -m optical_jax.search", description=__doc__
     )
     command.cache_compilations(options.cache)
-    try:
-        _search(options, rich.console.Console())
-    except (ValueError, OSError) as error:
-        errors = rich.console.Console(stderr=True)
-        errors.print(f"[red]error:[/red] {rich.markup.escape(str(error))}")
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    _search(options, rich.console.Console())
     return 0
 
 

@@ -28,8 +28,7 @@ import rich.markup
 import rich.table
 import tyro
 
-from optical_jax import config as config_lib
-from optical_jax.retrieval import command
+from optical_jax import command, config_io
 from optical_jax.retrieval.searcher import Stages
 from optical_jax.studies import cost, output, overrides, results, runner
 from optical_jax.studies.bench import Benches
@@ -239,6 +238,7 @@ def _say_failure(console: rich.console.Console, name: str, why: str) -> None:
     console.print(f"[red]failed:[/red] {text}", soft_wrap=True, highlight=False)
 
 
+@command.reported
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 1 if a run failed."""
     argv = list(sys.argv[1:] if argv is None else argv)
@@ -247,14 +247,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     line = shlex.join(["python", "-m", "optical_jax.study", *argv])
     console = rich.console.Console(width=None if sys.stdout.isatty() else 120)
-    errors = rich.console.Console(stderr=True)
-    try:
-        command.cache_compilations(options.cache)
-        study = config_lib.load_preset(options.config, getter="get_study", kind=Study)
-        report = run(study, options, line=line, console=console)
-    except (ValueError, OSError) as error:
-        errors.print(f"[red]error:[/red] {rich.markup.escape(str(error))}")
-        return 1
+    command.cache_compilations(options.cache)
+    study = config_io.load_preset(options.config, getter="get_study", kind=Study)
+    report = run(study, options, line=line, console=console)
     for path in report.written:
         console.print(f"written: {path}", soft_wrap=True)
     return 1 if report.failures else 0

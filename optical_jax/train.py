@@ -18,9 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
-from rich import console, markup
 
-from optical_jax import config as config_lib
+from optical_jax import command, config_io
 from optical_jax.config import Config
 from optical_jax.training import (
     checkpoint,
@@ -134,7 +133,7 @@ class _Loop:
         """Go from step first to step last; returns the last held-out measures."""
         config, key = self._config, jax.random.key(self._config.seed)
         if first == 0:
-            self._evaluate(0, state)
+            self._start(state)
         meter = _Meter()
         for step in range(first + 1, last + 1):
             batch = next(self._made.batches)
@@ -163,6 +162,12 @@ class _Loop:
         self._checkpoints.wait()
         return self._measures
 
+    def _start(self, state: TrainState) -> None:
+        """Measure and keep what the run starts from: training may make it worse."""
+        measures = self._evaluate(0, state)
+        if self._checkpoints.latest is None:
+            self._checkpoints.save(0, state, self._made.batches, metrics=measures)
+
     def _announce(self, batch: Any) -> bool:  # noqa: ANN401
         """Tell whether the batch has a new shape, and say that it is compiled."""
         shape = tuple(x.shape for x in jax.tree.leaves(batch))
@@ -178,9 +183,9 @@ class _Loop:
         student = self._made.student
         params = trained.whole(self._config, student, state.params, self._mesh)
         self._measures = self._made.held_out.measure(student, params)
-        self._shown.log(step, self._measures)
         shown = ", ".join(f"{k} {v:.4f}" for k, v in self._measures.items())
-        self._shown.say(f"step {step}: {shown} of {len(self._made.held_out)} held out")
+        line = f"{shown} of {len(self._made.held_out)} held out"
+        self._shown.log(step, self._measures, line=line)
         return self._measures
 
 
@@ -252,16 +257,12 @@ def _describe(mesh: Mesh) -> str:
     return f"{jax.device_count()} {kind} ({axes}), {jax.process_count()} process(es)"
 
 
+@command.reported
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    jax.config.update("jax_compilation_cache_dir", str(cache / "optical_jax" / "xla"))
-    errors = console.Console(stderr=True)
-    try:
-        run(config_lib.parse(argv, prog="python -m optical_jax.train"))
-    except (ValueError, OSError, FloatingPointError) as error:
-        errors.print(f"[red]error:[/red] {markup.escape(str(error))}", soft_wrap=True)
-        return 1
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
+    command.cache_compilations(cache / "optical_jax")
+    run(config_io.parse(argv, prog="python -m optical_jax.train"))
     return 0
 
 

@@ -3,9 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from optical_jax import align
+from optical_jax import align, command
 from optical_jax.models import folder
-from optical_jax.retrieval import command
 from tests.models import tiny
 
 LINES = ["who wrote the book", "habari dunia", "the word", "book who"]

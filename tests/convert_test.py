@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 import jax
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from optical_jax import config as config_lib
-from optical_jax import convert
+from optical_jax import config_io, convert
 from optical_jax.data.sources import BitextSource
 from optical_jax.models import folder, retriever
 from optical_jax.training import workdir
@@ -159,7 +158,7 @@ def test_training_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         teacher=config_lib.TeacherConfig(path="owner/encoder"),
         data=config_lib.DataConfig(sources=(source,)),
     )
-    (run / "config.json").write_text(config_lib.to_json(config))
+    (run / "config.json").write_text(config_io.to_json(config))
     (run / "data.json").write_text(json.dumps({"bible": {"read": 9, "train": 7}}))
     measured = {"collection": "c", "queries": "q", "method": "student", "seed": 0}
     results = tmp_path / "results.json"
@@ -174,16 +173,10 @@ def test_training_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_command_line(
-    colbert: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    colbert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "out"
-    command = ["convert", "--input", str(colbert), "--output", str(out)]
-    monkeypatch.setattr(sys, "argv", command)
-    convert.main()
+    argv = ["--input", str(colbert), "--output", str(tmp_path / "out")]
+    assert convert.main(argv) == 0
     assert "differ by 0 at most" in " ".join(capsys.readouterr().out.split())
-    with pytest.raises(SystemExit):
-        convert.main()
-    assert "exists already" in " ".join(capsys.readouterr().out.split())
+    assert convert.main(argv) == 1
+    assert "exists already" in capsys.readouterr().err

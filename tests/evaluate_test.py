@@ -4,10 +4,10 @@ import sys
 import numpy as np
 import pytest
 
-from optical_jax import evaluate
+from optical_jax import command, evaluate
 from optical_jax.data import collection as collection_lib
 from optical_jax.models import folder
-from optical_jax.retrieval import command
+from optical_jax.retrieval import encoder_options
 from tests.models import tiny
 from tests.retrieval import world
 
@@ -99,10 +99,10 @@ def test_zero_shot_is_the_student_if_both_are_the_teacher(folders):
 
 
 def test_a_head_given_is_used_for_both(folders, tmp_path):
-    options = command.EncoderOptions(
+    options = encoder_options.EncoderOptions(
         query_encoder=str(folders / "student"),
         document_encoder=str(folders / "teacher"),
-        head=command.HeadOptions(kind="single-vector", document_length=20),
+        head=encoder_options.HeadOptions(kind="single-vector", document_length=20),
     )
     for encoder in options.load_encoders():
         assert encoder.head.kind == "single-vector"
@@ -222,7 +222,7 @@ def test_bad_input_is_one_line_and_status_1(folders, capsys, more, student, mess
 
 def test_a_document_encoder_is_needed():
     with pytest.raises(ValueError, match="document_encoder must name a retriever fold"):
-        command.EncoderOptions(query_encoder="x").load_encoders()
+        encoder_options.EncoderOptions(query_encoder="x").load_encoders()
 
 
 def test_a_run_is_the_same_twice(folders):

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from optical_jax import mine
+from optical_jax import command, mine
 from optical_jax.data.ranking import RankingExamples
 from optical_jax.data.ranking_sources import RankingSource
 from optical_jax.models import folder
-from optical_jax.retrieval import command, encode, search
+from optical_jax.retrieval import encode, search
 from tests.models import tiny
 from tests.retrieval import world
 

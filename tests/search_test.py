@@ -3,10 +3,10 @@ import io
 import pytest
 import rich.console
 
-from optical_jax import search
+from optical_jax import command, search
 from optical_jax.data import collection as collection_lib
 from optical_jax.models import folder
-from optical_jax.retrieval import command, index
+from optical_jax.retrieval import index
 from tests.models import tiny
 from tests.retrieval import world
 

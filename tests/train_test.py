@@ -13,12 +13,13 @@ import pytest
 from flax import nnx
 
 from optical_jax import config as config_lib
-from optical_jax import train
+from optical_jax import config_io, train
 from optical_jax.config import DataConfig, MeshConfig, OptimizerConfig, StudentConfig
 from optical_jax.data.ranking_sources import RankingSource
 from optical_jax.models import folder
 from optical_jax.objectives.mixture import ObjectiveConfig
 from optical_jax.training import checkpoint, workdir
+from optical_jax.training.validation import ValidationConfig
 from tests.models import tiny
 from tests.training import tiny_run
 
@@ -57,7 +58,7 @@ def test_training_lowers_the_loss_and_leaves_a_whole_folder(straight):
     assert list(losses) == [1, 2, 3, 4, 5, 6]
     assert losses[6] < losses[1]
     run = Path(straight.workdir)
-    assert config_lib.from_json((run / "config.json").read_text()) == straight
+    assert config_io.from_json((run / "config.json").read_text()) == straight
     assert list((run / "tensorboard").iterdir())
     moved = (
         _params(run, 6),
@@ -207,7 +208,22 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     with checkpoint.Checkpoints(
         tmp_path / "run", keep=2, best_by="rr", read_only=True
     ) as found:
-        assert found.latest is None
+        assert found.latest == 0
+
+
+def test_the_start_is_a_checkpoint_that_may_be_the_best(root, tmp_path):
+    # Where every measure ties the earliest step is the best: one held-out pair is found.
+    config = tiny_run.config(
+        root,
+        tmp_path / "run",
+        stop_after=3,
+        validation=ValidationConfig(queries=1, distractors=0),
+    )
+    train.run(config)
+    start = folder.load(Path(config.workdir, "student")).params
+    best = nnx.to_flat_state(workdir.load_student(Path(config.workdir)).params)
+    start = dict(nnx.to_flat_state(start))
+    assert all(np.array_equal(leaf[...], start[path][...]) for path, leaf in best)
 
 
 def test_a_checkpoint_of_another_config_is_refused(root, straight):

@@ -21,17 +21,8 @@ from configs import (
     xquad_mr,
 )
 from optical_jax.config import Config
+from optical_jax.objectives import mixture
 from optical_jax.studies.grid import Axis, Base, Grid, Study
-
-OBJECTIVES = (
-    "transport",
-    "greedy",
-    "max-align",
-    "position",
-    "word-links",
-    "sentence-mse",
-    "sentence-cosine",
-)
 
 
 def afriqa(config: Config, code: str, *, tune: bool) -> Base:
@@ -74,7 +65,9 @@ FIL = parallel(headlines_fil.get_config(), "fil", "ntrex-headlines")
 def get_study() -> Study:
     """Return the comparison behind results/objectives.json."""
     transport = Axis(settings={"transport": {"objective.mix": "transport"}})
-    every = Axis(settings={name: {"objective.mix": name} for name in OBJECTIVES})
+    every = Axis(
+        settings={name: {"objective.mix": name} for name in mixture.over_bitext()}
+    )
     first = (SWA, HAU, IBO, YOR, KIN, MAR, HIN, DEU)
     return Study(
         name="objectives",

@@ -16,8 +16,8 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Int
 
-# Scripts written without spaces between words, as Unicode names their letters.
-UNSPACED_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
+from optical_jax.data import scripts
+
 # Bounds the memory of one expectation step (entries = source tokens x target tokens).
 ENTRIES_PER_CHUNK = 4_000_000
 
@@ -36,12 +36,6 @@ class _Separators(dict[int, str]):
 
 # Blanks each character that parts words, one for one, so that positions stay.
 SEPARATORS = _Separators()
-
-
-@functools.lru_cache(maxsize=65536)
-def is_unspaced(character: str) -> bool:
-    """Tell whether a character is of a script written without spaces."""
-    return unicodedata.name(character, "").startswith(UNSPACED_SCRIPTS)
 
 
 def bigrams(run: str) -> Iterator[str]:
@@ -68,10 +62,10 @@ def word_tokenize(text: str) -> list[str]:
     words: list[str] = []
     for part in folded.translate(SEPARATORS).split():
         word = part.strip("'")
-        if word.isascii() or not any(map(is_unspaced, word)):
+        if word.isascii() or not any(map(scripts.is_unspaced, word)):
             words.extend([word] if word else [])
             continue
-        for unspaced, group in groupby(word, key=is_unspaced):
+        for unspaced, group in groupby(word, key=scripts.is_unspaced):
             run = "".join(group)
             words.extend(bigrams(run) if unspaced else [run])
     return words

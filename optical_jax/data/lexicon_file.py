@@ -3,12 +3,11 @@
 A file that a person can read, mend and give to another run.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from optical_jax.data import textfile
+from optical_jax.data import staging, textfile
 
 # Where the words stand: anywhere, in a question, capitalised inside a sentence.
 CONTEXTS = ("any", "question", "name")
@@ -27,15 +26,10 @@ class Row(NamedTuple):
 def write(path: Path, rows: Iterable[Row]) -> None:
     """Write a lexicon; the file appears only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(_HEADER + "\n")
-            for words, translation, probability, context in rows:
-                file.write(f"{words}\t{translation}\t{probability:.4g}\t{context}\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with staging.file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(_HEADER + "\n")
+        for words, translation, probability, context in rows:
+            file.write(f"{words}\t{translation}\t{probability:.4g}\t{context}\n")
 
 
 def read(path: Path) -> Iterator[Row]:

@@ -79,7 +79,7 @@ def index(
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
     folder = cache / f"lines-{digest[:20]}"
     if not folder.is_dir():
-        with staging.folder(folder) as made:
+        with staging.folder(folder, shared=True) as made:
             if _is_packed(path):
                 _unpack(path, made / "content")
             content = made / "content" if _is_packed(path) else path

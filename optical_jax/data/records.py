@@ -5,13 +5,10 @@ splits. TensorFlow itself is not needed, for writing or for reading.
 """
 
 import contextlib
-import errno
 import functools
 import io
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +17,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python import array_record_module
+
+from optical_jax.data import staging
 
 Record = dict[str, Any]
 
@@ -88,48 +87,21 @@ def write(directory: Path, tables: Mapping[str, Table]) -> None:
                 f"splits of {name} differ in punctuation alone: {sorted(table.splits)}; "
                 "rename one"
             )
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent)
     tfds.disable_progress_bar()
-    try:
+    full = (
+        f"no space left on the disk while writing {directory}; nothing was kept: free "
+        "some space, or choose another data directory"
+    )
+    with (
+        staging.full_disk_explained(full),
+        staging.folder(directory, shared=True) as made,
+    ):
         for name, table in tables.items():
             # tfds announces itself on the standard output.
             with contextlib.redirect_stdout(io.StringIO()):
-                builder = Records(name=name, table=table, data_dir=temporary)
+                builder = Records(name=name, table=table, data_dir=str(made))
                 builder.download_and_prepare()
-        shutil.rmtree(Path(temporary, "downloads"), ignore_errors=True)
-        # Another process may have written the same directory meanwhile.
-        with contextlib.suppress(FileExistsError):
-            _rename(temporary, directory)
-    except (OSError, RuntimeError) as error:
-        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(
-            error
-        ):
-            raise OSError(
-                errno.ENOSPC,
-                f"no space left on the disk while writing {directory}; nothing was "
-                "kept: free some space, or choose another data directory",
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _rename(temporary: str, directory: Path) -> None:
-    # mkdtemp makes directories that only their owner can read.
-    os.chmod(temporary, 0o777 & ~_umask())
-    try:
-        os.rename(temporary, directory)
-    except OSError as error:
-        if error.errno == errno.ENOTEMPTY:
-            raise FileExistsError(error.errno, str(directory)) from error
-        raise
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+        shutil.rmtree(made / "downloads", ignore_errors=True)
 
 
 def metadata(directory: Path, table: str) -> dict[str, Any]:

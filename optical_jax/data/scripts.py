@@ -5,6 +5,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
+# Scripts written without spaces between words, as Unicode names their letters. Tibetan is
+# not: marks that are no letters part its syllables, which count as words.
+_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
+
 
 @functools.cache
 def script_of(character: str) -> str | None:
@@ -17,6 +21,12 @@ def script_of(character: str) -> str | None:
     if unicodedata.category(character) not in ("Lu", "Ll", "Lt", "Lo"):
         return None
     return unicodedata.name(character, "UNNAMED").split()[0]
+
+
+@functools.lru_cache(maxsize=65536)
+def is_unspaced(character: str) -> bool:
+    """Tell whether a character is of a script written without spaces."""
+    return unicodedata.name(character, "").startswith(_UNSPACED)
 
 
 def letters(text: str) -> Counter[str]:

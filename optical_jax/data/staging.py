@@ -1,7 +1,9 @@
-"""Folders and arrays that appear when they are complete, and not at all otherwise."""
+"""Files and folders that appear when they are complete, and not at all otherwise."""
 
 import contextlib
+import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,29 +12,61 @@ import numpy as np
 
 
 @contextlib.contextmanager
-def folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder that becomes `path` if the block succeeds."""
-    staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(staging, ignore_errors=True)
+def file(path: Path) -> Iterator[Path]:
+    """Give a temporary path, in an existing folder, that becomes `path` on success.
+
+    What was at `path` stays until then, and for good if the block fails.
+    """
+    staging = _beside(path)
+    try:
+        yield staging
+        os.replace(staging, path)
+    finally:
+        staging.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder(path: Path, *, shared: bool = False) -> Iterator[Path]:
+    """Give a temporary folder that becomes `path` if the block succeeds.
+
+    Args:
+        path: a folder that is empty or not there.
+        shared: another process may write the same there; whichever is first, its stays.
+    """
+    staging = _beside(path)
     staging.mkdir(parents=True)
     try:
         yield staging
         try:
             os.replace(staging, path)
         except OSError:
-            # Another process was first; what it wrote is the same.
-            if not path.is_dir():
+            if not (shared and path.is_dir()):
                 raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
 def save_array(path: Path, array: np.ndarray) -> None:
-    """Write a .npy file under a temporary name, then give it its own."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write a .npy file that appears, or changes, only when it is complete."""
+    # An open file: numpy would put .npy behind another name.
+    with file(path) as staging, staging.open("wb") as out:
+        np.save(out, array)
+
+
+@contextlib.contextmanager
+def full_disk_explained(explanation: str) -> Iterator[None]:
+    """Raise an OSError that says `explanation` where the block fails of a full disk.
+
+    Libraries written in C++ raise a RuntimeError then, known by its text alone.
+    """
     try:
-        with temporary.open("wb") as file:
-            np.save(file, array)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except Exception as error:
+        if "No space left" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC:
+            raise OSError(errno.ENOSPC, explanation) from error
+        raise
+
+
+def _beside(path: Path) -> Path:
+    # The same process number may be in use on another host of the file system.
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")

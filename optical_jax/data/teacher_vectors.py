@@ -5,19 +5,18 @@ token's norm and attention behind its vector. Written shard by shard, each under
 name first, so that an interrupted run goes on at the next shard.
 """
 
-import contextlib
 import hashlib
 import itertools
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from array_record.python import array_record_data_source, array_record_module
-from flax import nnx
 
+from optical_jax.data import staging
+from optical_jax.models import fingerprint
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import encode
 
@@ -107,19 +106,6 @@ class TeacherVectors:
         return {"vectors": out[..., : self._width], **named}
 
 
-def fingerprint(teacher: Retriever) -> str:
-    """Return a hash of everything that a teacher's vectors depend on."""
-    digest = hashlib.sha256()
-    digest.update(repr((teacher.encoder, teacher.head, str(teacher.dtype))).encode())
-    digest.update(teacher.text.tokenizer.to_str().encode())
-    for path, leaf in sorted(
-        nnx.to_flat_state(teacher.params), key=lambda x: str(x[0])
-    ):
-        digest.update(str(path).encode())
-        digest.update(np.ascontiguousarray(leaf[...]).tobytes())
-    return digest.hexdigest()[:16]
-
-
 def compute(
     teacher: Retriever,
     texts: Sequence[str],
@@ -143,7 +129,7 @@ def compute(
     """
     variant = [kind] if kind != "query" else []
     variant += ["weighed"] if weighed else []
-    key = [fingerprint(teacher), *variant, *texts]
+    key = [fingerprint.of(teacher)[:16], *variant, *texts]
     content = hashlib.sha256(json.dumps(key).encode())
     folder = cache_dir / f"teacher-{content.hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -157,9 +143,7 @@ def compute(
                 (plan.offsets[-1], teacher.width + 2 * weighed), np.float16
             )
             encode.fill(teacher, plan, found, batch_size=batch_size, weighed=weighed)
-            with _written(shard) as writer:
-                for first, last in itertools.pairwise(plan.offsets):
-                    writer.write(found[first:last].tobytes())
+            _write(shard, found, plan.offsets)
         on_progress(min(start + _SHARD, len(texts)), len(texts))
     whole = teacher.head.kind == "single-vector"
     return TeacherVectors(shards, width=teacher.width, whole=whole, weighed=weighed)
@@ -188,13 +172,9 @@ def compute_apart(
     return found.joined(compute(more) if more else None, np.array(places))
 
 
-@contextlib.contextmanager
-def _written(path: Path) -> Iterator[Any]:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    writer = array_record_module.ArrayRecordWriter(str(temporary), "group_size:1")
-    try:
-        yield writer
+def _write(path: Path, vectors: np.ndarray, offsets: np.ndarray) -> None:
+    with staging.file(path) as temporary:
+        writer = array_record_module.ArrayRecordWriter(str(temporary), "group_size:1")
+        for first, last in itertools.pairwise(offsets):
+            writer.write(vectors[first:last].tobytes())
         writer.close()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

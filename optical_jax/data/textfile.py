@@ -3,12 +3,13 @@
 import gzip
 import html
 import io
-import os
 import re
 import unicodedata
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from optical_jax.data import staging
 
 
 def open_binary(path: Path) -> io.BufferedIOBase:
@@ -78,12 +79,8 @@ def read_lines(path: Path) -> Iterator[str]:
 
 def write(path: Path, text: str) -> None:
     """Write a UTF-8 file, which appears, or changes, only when it is complete."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with staging.file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class _Unseen(dict[int, str | None]):

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from optical_jax.data import alignment
+from optical_jax.data import alignment, scripts
 
 _RUN = re.compile(r"\S+")
 
@@ -29,10 +29,10 @@ def spans(text: str) -> list[Span]:
     for match in _RUN.finditer(blanked):
         run = match[0].strip("'")
         begin = match.start() + match[0].index(run)
-        if run.isascii() or not any(map(alignment.is_unspaced, run)):
+        if run.isascii() or not any(map(scripts.is_unspaced, run)):
             found += _span(text, begin, begin + len(run))
             continue
-        for unspaced, group in itertools.groupby(run, key=alignment.is_unspaced):
+        for unspaced, group in itertools.groupby(run, key=scripts.is_unspaced):
             part = "".join(group)
             end = begin + len(part)
             found += _pairs(text, begin, part) if unspaced else _span(text, begin, end)

@@ -8,8 +8,6 @@ would give other vectors than the folder's own library gives is refused, with th
 import contextlib
 import dataclasses
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ import tokenizers
 from flax import nnx
 from jax.typing import DTypeLike
 
-from optical_jax.data import tokenize
+from optical_jax.data import staging, tokenize
 from optical_jax.models import (
     families,
     hf,
@@ -165,14 +163,8 @@ def staged(path: Path) -> Iterator[Path]:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ValueError(f"{path} exists already; remove it or choose another folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.mkdir()
-    try:
+    with staging.folder(path) as temporary:
         yield temporary
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _check_uncased(folder: Path, tokenizer: tokenizers.Tokenizer) -> None:

@@ -78,6 +78,15 @@ def train(
     return _load(assemble(state, kept))
 
 
+def add(student: tokenizers.Tokenizer, pieces: Sequence[str]) -> tokenizers.Tokenizer:
+    """Return the tokenizer with further pieces; Unigram takes them for its rarest."""
+    state = json.loads(student.to_str())
+    rarest = 0.0
+    if state["model"]["type"] == "Unigram":
+        rarest = min(score for _, score in state["model"]["vocab"])
+    return _load(_extended(state, dict.fromkeys(pieces, rarest)))
+
+
 def _spelling(piece: str) -> str:
     return piece.removeprefix("##").removeprefix("▁")
 

@@ -24,6 +24,7 @@ from optical_jax.models import (
     hf,
     initialization,
     names,
+    spelled_names,
     subwords,
     tokenizer_files,
     weights,
@@ -51,6 +52,9 @@ class VocabularyConfig:
     size: int = 12_000
     # Rarer pieces are left out.
     min_frequency: int = 2
+    # Further pieces: words of the teacher's vocabulary as the student's language may spell
+    # them, told from the names of the bitext ("alignment" alone). 0: none.
+    spelled_names: int = 0
     # The table's rows are rounded up to a multiple of it: devices split the table evenly,
     # and languages whose tables agree share compiled programs.
     row_multiple: int = 128
@@ -65,6 +69,10 @@ class VocabularyConfig:
                 raise ValueError(
                     f"vocabulary.{name} must be at least 1, got {getattr(self, name)}"
                 )
+        if self.spelled_names < 0:
+            raise ValueError(
+                f"vocabulary.spelled_names must be at least 0, got {self.spelled_names}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +129,21 @@ def transplant(
         # A vocabulary of its own needs pieces for names too.
         copied=copied if config.mode == "extend" else {},
     )
+    spelled: dict[str, str] = {}
+    if config.spelled_names and config.initialization == "alignment":
+        spelled = spelled_names.find(
+            pairs,
+            teacher=tokenizer,
+            student=student,
+            copied=copied,
+            size=config.spelled_names,
+        )
+        student = subwords.add(student, list(spelled))
     rows, report = _rows(tokenizer, student, embeddings, pairs, config, seed=seed)
+    known, ids = (t.get_vocab(with_added_tokens=True) for t in (tokenizer, student))
+    for new, piece in spelled.items():
+        rows[ids[new]] = embeddings[known[piece]]
+    report["spelled_names"] = len(spelled)
     report |= _coverage(tokenizer, student, [pair.target for pair in pairs])
     changed = names.resplit(copied, teacher=tokenizer, student=student)
     report["names_resplit"] = round(len(changed) / max(len(copied), 1), 4)

@@ -11,12 +11,9 @@ from optical_jax.objectives import interaction, pairs, tokens
 
 
 @dataclass(frozen=True, kw_only=True)
-class BitextContrastiveConfig:
+class BitextContrastiveConfig(pairs.PairsConfig):
     """Settings of the bitext-contrastive objective."""
 
-    # What the student learns to encode: X queries for an English index, or X documents for
-    # English queries.
-    side: pairs.Side = "query"
     # "maxsim": late interaction, as searched, the mean over the query's slots. "cosine": of
     # the sentences' mean vectors. The same for single-vector heads. Both are in [-1, 1].
     scores: Literal["maxsim", "cosine"] = "maxsim"
@@ -32,11 +29,6 @@ class BitextContrastiveConfig:
                 "objective.bitext_contrastive.temperature must be > 0, got "
                 f"{self.temperature}"
             )
-
-    @property
-    def uses(self) -> tuple[tokens.Use, ...]:
-        """Texts that are encoded, by whom."""
-        return pairs.uses(self.side)
 
 
 def loss(

@@ -10,17 +10,8 @@ from optical_jax.objectives import pairs, tokens
 
 
 @dataclass(frozen=True, kw_only=True)
-class GreedyConfig:
+class GreedyConfig(pairs.PairsConfig):
     """Settings of the greedy objective."""
-
-    # What the student learns to encode: X queries for an English index, or X documents for
-    # English queries.
-    side: pairs.Side = "query"
-
-    @property
-    def uses(self) -> tuple[tokens.Use, ...]:
-        """Texts that are encoded, by whom."""
-        return pairs.uses(self.side)
 
 
 def loss(

@@ -1,14 +1,21 @@
 """MaxSim between the queries and the documents of a batch."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from optical_jax.objectives.tokens import TokenBatch
+from optical_jax.objectives.tokens import TokenBatch, Use
 from optical_jax.retrieval import maxsim
 
 # Similarities of tokens that a device holds at once, as float32: 128 MiB.
 _LARGEST_BLOCK = 2**25
+
+
+def uses(documents: Literal["student", "teacher"]) -> tuple[Use, Use]:
+    """Return the texts of an example of relevance: who encodes its documents is said."""
+    return Use("student", "query", "query"), Use(documents, "document", "document")
 
 
 def every_pair(queries: TokenBatch, documents: TokenBatch) -> Float[Array, "q d"]:

@@ -10,20 +10,12 @@ from optical_jax.objectives import pairs, tokens
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaxAlignConfig:
+class MaxAlignConfig(pairs.PairsConfig):
     """Settings of the max-align objective."""
 
-    # What the student learns to encode: X queries for an English index, or X documents for
-    # English queries.
-    side: pairs.Side = "query"
     # Match each teacher token with its closest student token too: otherwise teacher tokens
     # that are nobody's closest teach nothing.
     symmetric: bool = False
-
-    @property
-    def uses(self) -> tuple[tokens.Use, ...]:
-        """Texts that are encoded, by whom."""
-        return pairs.uses(self.side)
 
 
 def loss(

@@ -118,8 +118,7 @@ class ObjectiveConfig:
 
     def used(self) -> dict[str, Any]:
         """Return the mix and the settings of its objectives, for records of the run."""
-        names = {name: name.replace("-", "_") for name in self.parts()}
-        settings = {n: dataclasses.asdict(getattr(self, f)) for n, f in names.items()}
+        settings = {n: dataclasses.asdict(self.settings(n)) for n in self.parts()}
         return {"mix": self.mix, **settings}
 
     def kinds(self) -> dict[tuple[str, str], str]:
@@ -160,6 +159,14 @@ class ObjectiveConfig:
             (who is None or w == who) and (not fields or f in fields)
             for w, f in self.kinds()
         )
+
+
+def over_bitext() -> tuple[str, ...]:
+    """Return the names of the objectives that need sentence pairs alone, as listed."""
+    fields = {
+        name: {f for _, f in ObjectiveConfig(mix=name).kinds()} for name in LOSSES
+    }
+    return tuple(name for name in LOSSES if fields[name] <= set(tokens.BITEXT_FIELDS))
 
 
 def loss(encode: Encode, config: ObjectiveConfig) -> tuple[Float[Array, ""], Metrics]:

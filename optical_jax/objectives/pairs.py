@@ -1,6 +1,7 @@
 """What objectives over sentence pairs share: their texts, losses of plans, monitors."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import jax
@@ -10,8 +11,6 @@ from jaxtyping import Array, Bool, Float
 from optical_jax.objectives.tokens import TokenBatch, Use
 from optical_jax.ot import cost, diagnostics
 
-# What the student learns to encode: X queries for an English index, or X documents for
-# English queries. The teacher encodes the translations as the same.
 Side = Literal["query", "document"]
 Metrics = dict[str, Float[Array, ""]]
 Plan = Callable[
@@ -32,6 +31,20 @@ def uses(side: Side, *extras: str, source: bool = False) -> tuple[Use, ...]:
         Use("teacher", "source", side, extras),
     )
     return (*both, Use("student", "source", side, extras)) if source else both
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsConfig:
+    """What the settings of objectives over sentence pairs share."""
+
+    # What the student learns to encode: X queries for an English index, or X documents for
+    # English queries. The teacher encodes the translations as the same.
+    side: Side = "query"
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """Texts that are encoded, by whom."""
+        return uses(self.side)
 
 
 def text_slots(tokens: TokenBatch) -> Bool[Array, "b t"]:

@@ -10,20 +10,12 @@ from optical_jax.objectives import pairs, tokens
 
 
 @dataclass(frozen=True, kw_only=True)
-class PositionConfig:
+class PositionConfig(pairs.PairsConfig):
     """Settings of the position objective."""
 
-    # What the student learns to encode: X queries for an English index, or X documents for
-    # English queries.
-    side: pairs.Side = "query"
     # "absolute": token k with token k, the longer side's rest is left out. "relative":
     # both sentences are stretched to the same length, token spans match where they overlap.
     positions: Literal["absolute", "relative"] = "absolute"
-
-    @property
-    def uses(self) -> tuple[tokens.Use, ...]:
-        """Texts that are encoded, by whom."""
-        return pairs.uses(self.side)
 
 
 def loss(

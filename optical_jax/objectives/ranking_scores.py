@@ -34,10 +34,7 @@ class RankingScoresConfig:
     @property
     def uses(self) -> tuple[tokens.Use, ...]:
         """Texts that are encoded, by whom."""
-        return (
-            tokens.Use("student", "query", "query"),
-            tokens.Use(self.documents, "document", "document"),
-        )
+        return interaction.uses(self.documents)
 
 
 def loss(

@@ -8,12 +8,9 @@ from optical_jax.objectives import pairs, tokens
 
 
 @dataclass(frozen=True, kw_only=True)
-class SentenceCosineConfig:
+class SentenceCosineConfig(pairs.PairsConfig):
     """Settings of the sentence-cosine objective."""
 
-    # What the student learns to encode: X queries for an English index, or X documents for
-    # English queries.
-    side: pairs.Side = "query"
     # Weight of the same loss for the source sentence, encoded by the student too; 0: left out.
     source_weight: float = 0.0
 

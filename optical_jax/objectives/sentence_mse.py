@@ -9,12 +9,9 @@ from optical_jax.objectives import pairs, tokens
 
 
 @dataclass(frozen=True, kw_only=True)
-class SentenceMseConfig:
+class SentenceMseConfig(pairs.PairsConfig):
     """Settings of the sentence-mse objective."""
 
-    # What the student learns to encode: X queries for an English index, or X documents for
-    # English queries.
-    side: pairs.Side = "query"
     # Weight of the same error for the source sentence, which the student encodes too, so
     # that it goes on encoding the teacher's language as the teacher does; 0: left out.
     source_weight: float = 1.0

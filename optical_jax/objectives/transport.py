@@ -20,12 +20,9 @@ Solver = Literal["auto", "ott", "scaling", "ipot"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransportConfig:
+class TransportConfig(pairs.PairsConfig):
     """Settings of the transport objective; the defaults are this project's choices."""
 
-    # What the student learns to encode: X queries for an English index, or X documents for
-    # English queries.
-    side: pairs.Side = "query"
     # Of moving mass between two tokens: 1 - cos, or |x - y|^2.
     cost: Literal["cosine", "squared-euclidean"] = "cosine"
     # Mass of a sentence. "tokens": even over its real tokens. "slots": even over all its

@@ -9,12 +9,9 @@ from optical_jax.objectives import pairs, tokens
 
 
 @dataclass(frozen=True, kw_only=True)
-class WordLinksConfig:
+class WordLinksConfig(pairs.PairsConfig):
     """Settings of the word-links objective."""
 
-    # What the student learns to encode: X queries for an English index, or X documents for
-    # English queries.
-    side: pairs.Side = "query"
     # Tokens are linked where the geometric mean of both directions' posteriors is above
     # it: high values keep what both are sure of.
     threshold: float = 0.4

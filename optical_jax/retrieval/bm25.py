@@ -14,17 +14,11 @@ import Stemmer
 from bm25s.tokenization import Tokenizer
 from jaxtyping import Float
 
-from optical_jax.data import textfile
+from optical_jax.data import scripts, textfile
 from optical_jax.retrieval.search import Ranking
 
 # It sets its own logger to DEBUG, which shows wherever logging is configured.
 logging.getLogger("bm25s").setLevel(logging.WARNING)
-
-# Scripts that put no blanks between words, by the first word of their characters' names:
-# indexed as overlapping pairs of characters, as search engines do.
-_UNSPACED = frozenset(
-    {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"}
-)
 
 
 class _Separators(dict[int, str | None]):
@@ -47,19 +41,19 @@ _SEPARATORS = _Separators()
 
 
 def words(text: str) -> list[str]:
-    """Cut a text into lower-case words of at least two characters."""
+    """Cut a text into lower-case words of at least two characters.
+
+    Words of scripts without spaces become overlapping pairs of characters, as search
+    engines index them.
+    """
     folded = unicodedata.normalize("NFC", text).lower()
     found = []
     for word in folded.translate(_SEPARATORS).split():
-        if word.isascii() or not any(_is_unspaced(c) for c in word):
+        if word.isascii() or not any(map(scripts.is_unspaced, word)):
             found.append(word)
         else:
             found.extend(word[i : i + 2] for i in range(max(len(word) - 1, 1)))
-    return [word for word in found if len(word) > 1 or _is_unspaced(word)]
-
-
-def _is_unspaced(character: str) -> bool:
-    return unicodedata.name(character, "").split(" ")[0] in _UNSPACED
+    return [word for word in found if len(word) > 1 or scripts.is_unspaced(word)]
 
 
 @dataclass(frozen=True, kw_only=True)

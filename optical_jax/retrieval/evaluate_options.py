@@ -12,7 +12,7 @@ from optical_jax.data.sources import Pair
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import machine_translation, tasks, trec
 from optical_jax.retrieval.bm25 import Bm25Config
-from optical_jax.retrieval.command import EncoderOptions
+from optical_jax.retrieval.encoder_options import EncoderOptions
 from optical_jax.retrieval.fusion import FusionConfig
 from optical_jax.retrieval.translation import Ibm1Config
 from optical_jax.training import workdir as workdir_lib

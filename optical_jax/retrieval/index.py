@@ -17,6 +17,8 @@ import jax
 import numpy as np
 
 from optical_jax.data import staging
+from optical_jax.models import fingerprint
+from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import encode
 from optical_jax.retrieval.encode import Progress, TokenVectors
@@ -63,7 +65,7 @@ def build(
     if folder.exists():
         return load(folder)
     plan = encode.plan_texts(retriever, documents, kind="document")
-    with staging.folder(folder) as made:
+    with staging.folder(folder, shared=True) as made:
         shape = (int(plan.offsets[-1]), retriever.width)
         vectors = _create(made / "vectors.npy", shape, dtype)
         encode.fill(
@@ -139,28 +141,17 @@ def content_hash(
     *,
     dtype: str = "float16",
 ) -> str:
-    """Hash weights, tokenizer, head and documents: what an index depends on."""
-    digest = hashlib.sha256()
-    head = dataclasses.asdict(retriever.head)
+    """Hash what an index depends on: the retriever, apart from its queries, and documents."""
+    defaults = HeadConfig()
+    neutral = {name: getattr(defaults, name) for name in _QUERY_FIELDS}
+    head = dataclasses.replace(retriever.head, **neutral)
     settings = {
         "format": _FORMAT,
         "dtype": dtype,
-        "compute_dtype": np.dtype(retriever.dtype).name,
-        "encoder": dataclasses.asdict(retriever.encoder),
-        "head": {name: head[name] for name in head if name not in _QUERY_FIELDS},
-        "tokenizer": retriever.text.tokenizer.to_str(),
+        "retriever": fingerprint.of(dataclasses.replace(retriever, head=head)),
         "documents": list(zip(doc_ids, documents, strict=True)),
     }
-    digest.update(json.dumps(settings, sort_keys=True).encode())
-    leaves = jax.tree_util.tree_leaves_with_path(retriever.params)
-    for path, leaf in sorted(
-        ((jax.tree_util.keystr(path), leaf) for path, leaf in leaves),
-        key=lambda item: item[0],
-    ):
-        array = np.ascontiguousarray(leaf)
-        digest.update(f"{path} {array.dtype} {array.shape}".encode())
-        digest.update(array.data)
-    return digest.hexdigest()
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _create(path: Path, shape: tuple[int, int], dtype: str) -> np.memmap:

@@ -7,7 +7,6 @@ words that are not in the bitext, as many names) stays as it is.
 
 import hashlib
 import json
-import os
 import random
 import unicodedata
 import zipfile
@@ -20,7 +19,7 @@ from typing import Literal
 import numpy as np
 import scipy.sparse
 
-from optical_jax.data import alignment
+from optical_jax.data import alignment, staging
 from optical_jax.data.alignment import Lexicon
 from optical_jax.data.sources import Pair
 from optical_jax.retrieval import bm25
@@ -173,19 +172,14 @@ def rank(
 def _write(path: Path, lexicon: Lexicon) -> None:
     table = lexicon.probabilities
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(
-                file,
-                **{name: getattr(table, name) for name in _ARRAYS},
-                # Words as the bytes of JSON: numpy would pad them to the longest.
-                source_words=_bytes(lexicon.source_words),
-                target_words=_bytes(lexicon.target_words),
-            )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with staging.file(path) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            **{name: getattr(table, name) for name in _ARRAYS},
+            # Words as the bytes of JSON: numpy would pad them to the longest.
+            source_words=_bytes(lexicon.source_words),
+            target_words=_bytes(lexicon.target_words),
+        )
 
 
 def _bytes(words: list[str]) -> np.ndarray:

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optical_jax import config as config_lib
+from optical_jax import config_io
 from optical_jax.config import Config
 
 Overrides = Mapping[str, Any]
@@ -88,7 +88,7 @@ def _replace(node: Any, tree: Mapping[str, Any], path: str) -> Any:  # noqa: ANN
         if isinstance(value, _Node):
             changes[name] = _replace(getattr(node, name), value, f"{path}{name}.")
         else:
-            changes[name] = config_lib.convert(hints[name], value, path + name)
+            changes[name] = config_io.convert(hints[name], value, path + name)
     try:
         return dataclasses.replace(node, **changes)
     except TypeError as error:

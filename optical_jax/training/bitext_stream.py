@@ -5,7 +5,6 @@ Pairs made of the bitext are trained on behind it; a teacher's vectors are kept 
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from pathlib import Path
 
 import grain
@@ -14,14 +13,14 @@ import numpy as np
 from optical_jax import prepare
 from optical_jax.config import Config
 from optical_jax.data import marks, pipeline, teacher_vectors
+from optical_jax.data.sources import Pair
 from optical_jax.data.training_pairs import TrainingPairs
 from optical_jax.models.retriever import Retriever
 from optical_jax.objectives import tokens
 from optical_jax.retrieval import encode
 from optical_jax.training import extras, passages, switching, validation, workdir
 from optical_jax.training.fields import fields_of
-
-Say = Callable[[str], None]
+from optical_jax.training.progress import Say
 
 
 class BitextStream:
@@ -46,14 +45,18 @@ class BitextStream:
         self.size = len(self.pairs)
         # Pairs made of the bitext come behind it.
         self._sentences = len(self.prepared.split("train"))
-        # The bitext, and with it the texts that unmarking may make of it.
-        self.variants = self.pairs[: self._sentences]
-        if config.data.unmarked:
-            self.variants = [v for pair in self.variants for v in marks.variants(pair)]
         say(
             f"bitext: {self._sentences} pairs to train on, {len(self._held_out)} held out"
             + (f", {self.size - self._sentences} made" if made else "")
         )
+
+    @functools.cached_property
+    def variants(self) -> list[Pair]:
+        """The bitext, and with it the texts that unmarking may make of it."""
+        pairs = self.pairs[: self._sentences]
+        if self._config.data.unmarked:
+            return [v for pair in pairs for v in marks.variants(pair)]
+        return pairs
 
     def stream(
         self, student: Retriever, teacher: Retriever | None, switch: switching.Switch
@@ -63,9 +66,11 @@ class BitextStream:
         weights = {s.name: s.weight for s in (*data.sources, *data.synthetic)}
         cached = self._cached(teacher)
         fields = fields_of(self._config, tokens.BITEXT_FIELDS, student, teacher, cached)
-        made = extras.make(self._config.objective, fields, self.variants)
-        for key, found in made.items():
-            fields[key] = dataclasses.replace(fields[key], extras=found)
+        # Most objectives ask for none, and variants of a large bitext take a while.
+        if self._config.objective.extras():
+            made = extras.make(self._config.objective, fields, self.variants)
+            for key, found in made.items():
+                fields[key] = dataclasses.replace(fields[key], extras=found)
         shared = {}
         if self._config.objective.uses(fields=(tokens.PASSAGE_FIELD,)):
             shared[f"teacher/{tokens.PASSAGE_FIELD}"] = passages.make(
@@ -139,6 +144,8 @@ class BitextStream:
 
     def _distractors(self, teacher: Retriever) -> list[np.ndarray]:
         drawn = validation.draw(self._sentences, self._config.validation.distractors)
+        if not drawn:
+            return []
         if self._config.objective.kinds().get(("teacher", "source")) == "query":
             cached = self._cached(teacher)
             if cached:

@@ -5,9 +5,7 @@ only when it is complete, so a killed or failed save leaves the previous one goo
 """
 
 import contextlib
-import errno
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import jax
 from flax import nnx
 from orbax.checkpoint import v1 as ocp
 
+from optical_jax.data import staging
 from optical_jax.training.step import TrainState
 
 
@@ -150,15 +149,8 @@ class Checkpoints:
             ) from error
 
 
-@contextlib.contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        if "No space left" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC:
-            raise OSError(
-                errno.ENOSPC,
-                f"no space left on the disk while saving to {folder}; earlier checkpoints "
-                "are as they were: free some space and run the same command again",
-            ) from error
-        raise
+def _explained(folder: Path) -> contextlib.AbstractContextManager[None]:
+    return staging.full_disk_explained(
+        f"no space left on the disk while saving to {folder}; earlier checkpoints are as "
+        "they were: free some space and run the same command again"
+    )

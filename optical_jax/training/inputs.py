@@ -4,7 +4,6 @@ Everything slow here is kept on disk under a name made of the content it depends
 found again when the same command runs a second time.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +16,8 @@ from optical_jax.objectives import mixture, tokens
 from optical_jax.training import student as student_lib
 from optical_jax.training import switching, validation, workdir
 from optical_jax.training.bitext_stream import BitextStream
+from optical_jax.training.progress import Say
 from optical_jax.training.ranking_stream import RankingStream
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
         ranking = RankingStream(config, say)
     switch = switching.make(config, bitext.prepared if bitext else None)
     student = student_lib.start(
-        config, run, bitext.variants if bitext else [], teacher, say
+        config, run, lambda: bitext.variants if bitext else [], teacher, say
     )
     if teacher is not None:
         _check_fit(student, teacher)

@@ -1,4 +1,4 @@
-"""AdamW with warm-up and schedule; frozen parameters and those without decay."""
+"""AdamW with warm-up and schedule; Adagrad for word embeddings; frozen parameters."""
 
 import re
 from typing import Any
@@ -41,30 +41,44 @@ def make(
     Raises:
         ValueError: if a pattern matches no parameter, or all are frozen.
     """
-    parts = []
-    if config.clip_norm:
-        parts.append(optax.clip_by_global_norm(config.clip_norm))
-    parts.append(
-        optax.adamw(
-            schedule(config, steps=steps),
-            b1=config.b1,
-            b2=config.b2,
-            eps=config.eps,
-            weight_decay=config.weight_decay,
-            # Norms and biases are not decayed.
-            mask=lambda params: jax.tree.map(lambda p: jnp.ndim(p) > 1, params),
-        )
+    clip = optax.clip_by_global_norm(config.clip_norm)
+    learned = optax.chain(
+        *[clip] * bool(config.clip_norm), _learned(config, abstract, steps)
     )
-    if config.embedding_rate != 1:
-        words = _matching(abstract, (WORD_EMBEDDINGS,))
-        parts.append(optax.masked(optax.scale(config.embedding_rate), words))
-    learned = optax.chain(*parts)
     if not freeze:
         return learned
     labels = jax.tree.map(
         lambda is_frozen: "frozen" if is_frozen else "learned", frozen(abstract, freeze)
     )
     return optax.partition({"learned": learned, "frozen": optax.set_to_zero()}, labels)
+
+
+def _learned(
+    config: OptimizerConfig, abstract: nnx.State, steps: int
+) -> optax.GradientTransformation:
+    """Return AdamW of all parameters, or all but word embeddings, which have Adagrad."""
+    rate = schedule(config, steps=steps)
+    adamw = optax.adamw(
+        rate,
+        b1=config.b1,
+        b2=config.b2,
+        eps=config.eps,
+        weight_decay=config.weight_decay,
+        # Norms and biases are not decayed.
+        mask=lambda params: jax.tree.map(lambda p: jnp.ndim(p) > 1, params),
+    )
+    words = _matching(abstract, (WORD_EMBEDDINGS,))
+    if config.embedding_optimizer == "adam":
+        return optax.chain(
+            adamw, optax.masked(optax.scale(config.embedding_rate), words)
+        )
+    adagrad = optax.chain(
+        optax.scale_by_rss(initial_accumulator_value=0.0, eps=config.eps**2),
+        optax.scale_by_learning_rate(rate),
+        optax.scale(config.embedding_rate),
+    )
+    labels = jax.tree.map(lambda is_word: "word" if is_word else "other", words)
+    return optax.partition({"word": adagrad, "other": adamw}, labels)
 
 
 def frozen(abstract: nnx.State, freeze: tuple[str, ...]) -> Any:  # noqa: ANN401

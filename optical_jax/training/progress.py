@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -9,6 +10,9 @@ import tensorboardX
 from rich import console, progress
 
 from optical_jax.data import textfile
+
+# Prints a line, as `Progress.say` does.
+Say = Callable[[str], None]
 
 
 class Progress:
@@ -64,8 +68,16 @@ class Progress:
         """Advance the bar."""
         self._bar.update(self._task, completed=step)
 
-    def log(self, step: int, values: dict[str, float]) -> None:
-        """Write scalars of a step everywhere, and show the main ones."""
+    def log(
+        self, step: int, values: dict[str, float], *, line: str | None = None
+    ) -> None:
+        """Write scalars of a step everywhere, and show the main ones.
+
+        Args:
+            step: their step.
+            values: the scalars.
+            line: printed instead of them, on a terminal too.
+        """
         shown = " ".join(
             f"{name} {values[name]:.4g}"
             for name in ("loss", "pairs_per_second", "tokens_per_second")
@@ -73,9 +85,10 @@ class Progress:
         )
         if shown:
             self._bar.update(self._task, shown=shown)
-        if not self.console.is_terminal:
-            scalars = " ".join(f"{k} {v:.5g}" for k, v in values.items())
-            self.say(f"step {step}: {scalars}")
+        if line is None and not self.console.is_terminal:
+            line = " ".join(f"{k} {v:.5g}" for k, v in values.items())
+        if line is not None:
+            self.say(f"step {step}: {line}")
         if self._log is None:
             return
         seconds = round(time.time() - self._began, 3)

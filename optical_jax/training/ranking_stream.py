@@ -1,7 +1,6 @@
 """Queries with relevant documents: batches to train on, examples held out."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import grain
@@ -14,8 +13,7 @@ from optical_jax.models.retriever import Retriever
 from optical_jax.objectives import tokens
 from optical_jax.training import switching, validation
 from optical_jax.training.fields import fields_of
-
-Say = Callable[[str], None]
+from optical_jax.training.progress import Say
 
 
 class RankingStream:

@@ -11,14 +11,25 @@ from optical_jax.data.sources import Pair
 from optical_jax.models import folder, hf, layout, new_head, retriever, vocabulary
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
-
-Say = Callable[[str], None]
+from optical_jax.training.progress import Say
 
 
 def start(
-    config: Config, run: Path, pairs: list[Pair], teacher: Retriever | None, say: Say
+    config: Config,
+    run: Path,
+    pairs: Callable[[], list[Pair]],
+    teacher: Retriever | None,
+    say: Say,
 ) -> Retriever:
-    """Return the student as the run starts from it, made once and kept in the run."""
+    """Return the student as the run starts from it, made once and kept in the run.
+
+    Args:
+        config: the run.
+        run: its folder.
+        pairs: gives the bitext, for a new vocabulary; not called where none is made.
+        teacher: the frozen teacher; None: there is none.
+        say: prints a line.
+    """
     kept = run / "student"
     if kept.is_dir():
         return folder.load(kept)
@@ -31,7 +42,7 @@ def start(
             report = vocabulary.transplant_folder(
                 origin,
                 encoder_folder,
-                pairs,
+                pairs(),
                 config.student.vocabulary,
                 seed=config.seed,
             )

@@ -12,7 +12,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from optical_jax import config as config_lib
+from optical_jax import config_io
 from optical_jax.config import Config
 from optical_jax.data import textfile
 from optical_jax.models import folder
@@ -43,7 +43,7 @@ def open_run(config: Config) -> Path:
     if path.is_file():
         check(config)
     workdir.mkdir(parents=True, exist_ok=True)
-    textfile.write(path, config_lib.to_json(config))
+    textfile.write(path, config_io.to_json(config))
     return workdir
 
 
@@ -94,7 +94,7 @@ def read_config(workdir: Path) -> Config:
         raise FileNotFoundError(
             f"{workdir} holds no training run; it would have config.json with a workdir"
         )
-    return config_lib.from_json(path.read_text(encoding="utf-8"))
+    return config_io.from_json(path.read_text(encoding="utf-8"))
 
 
 def is_run(path: Path | str) -> bool:

@@ -29,3 +29,8 @@ def test_is_mostly() -> None:
     assert scripts.is_mostly("COVID-19 बद्दल माहिती", frozenset({"DEVANAGARI"}))
     assert not scripts.is_mostly("Kimberly-Clark माहिती", frozenset({"DEVANAGARI"}))
     assert scripts.is_mostly("12:30", frozenset({"LATIN"}))
+
+
+def test_scripts_without_spaces() -> None:
+    assert all(map(scripts.is_unspaced, "東ひカーไລខမ"))
+    assert not any(map(scripts.is_unspaced, "aйक한དु1 "))

@@ -1,3 +1,5 @@
+import errno
+
 import numpy as np
 import pytest
 
@@ -16,10 +18,55 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     with staging.folder(tmp_path / "a") as made:
         (made / "part").write_text("x")
         assert not (tmp_path / "a").exists()
-        # Another process is first: what it wrote stays.
-        (tmp_path / "a").mkdir()
-        (tmp_path / "a" / "other").write_text("y")
+    assert [p.name for p in tmp_path.rglob("*")] == ["a", "part"]
+
+
+def test_the_folder_of_the_first_process_stays(tmp_path):
+    def second(*, shared):
+        with staging.folder(tmp_path / "a", shared=shared) as made:
+            (made / "part").write_text("x")
+            (tmp_path / "a").mkdir(exist_ok=True)
+            (tmp_path / "a" / "other").write_text("y")
+
+    second(shared=True)
     assert [p.name for p in tmp_path.rglob("*")] == ["a", "other"]
+    with pytest.raises(OSError, match="not empty"):
+        second(shared=False)
+    assert [p.name for p in tmp_path.rglob("*")] == ["a", "other"]
+
+
+def test_a_file_is_replaced_whole_or_stays(tmp_path):
+    def fail():
+        with staging.file(tmp_path / "a") as made:
+            made.write_text("half")
+            raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        fail()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "a").write_text("before")
+    with pytest.raises(ValueError, match="no more"):
+        fail()
+    with staging.file(tmp_path / "a") as made:
+        made.write_text("after")
+        assert (tmp_path / "a").read_text() == "before"
+    assert (tmp_path / "a").read_text() == "after"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "device"), RuntimeError("write(): No space left on device")],
+)
+def test_a_full_disk_is_explained(error):
+    with (
+        pytest.raises(OSError, match="free some") as info,
+        staging.full_disk_explained("free some"),
+    ):
+        raise error
+    assert info.value.errno == errno.ENOSPC
+    with pytest.raises(OSError, match="busy"), staging.full_disk_explained("free some"):
+        raise OSError(errno.EBUSY, "busy")
 
 
 def test_an_array_replaces_the_one_before(tmp_path):

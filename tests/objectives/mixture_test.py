@@ -66,3 +66,8 @@ def test_objectives_that_read_a_text_differently_do_not_add_up(monkeypatch):
     monkeypatch.setattr(mixture.ContrastiveConfig, "uses", uses)
     with pytest.raises(ValueError, match=r"student's target as document.* as query"):
         ObjectiveConfig(mix="transport + contrastive")
+
+
+def test_objectives_over_bitext_need_neither_queries_nor_passages():
+    others = {"contrastive", "scores", "ranking-scores"}
+    assert mixture.over_bitext() == tuple(n for n in mixture.LOSSES if n not in others)

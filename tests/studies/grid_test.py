@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from optical_jax.config import Config, load_preset
+from optical_jax.config import Config
+from optical_jax.config_io import load_preset
 from optical_jax.studies import grid
 from optical_jax.studies.grid import Axis, Base, Grid, Study
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,3 +86,33 @@ def test_word_embeddings_can_learn_faster():
     np.testing.assert_allclose(update(5.0, *words), 5 * update(1.0, *words), rtol=1e-6)
     rest = ("layers", 0, "up", "kernel")
     np.testing.assert_array_equal(update(5.0, *rest), update(1.0, *rest))
+
+
+def test_adagrad_moves_a_row_by_one_rate_and_others_not_at_all():
+    params = tiny.make(tiny.TOKENWISE).params
+    config = OptimizerConfig(
+        learning_rate=1e-3,
+        embedding_rate=10.0,
+        embedding_optimizer="adagrad",
+        warmup_steps=0,
+        clip_norm=0.0,
+        schedule="constant",
+    )
+    tx = optimizer.make(config, params, steps=5, freeze=())
+    grads = jax.tree.map(jnp.zeros_like, params)
+    word = grads["encoder"]["embeddings"]["word"]["embedding"]
+    word.set_value(word[...].at[3].set(0.5))
+    state, moved = tx.init(params), params
+    steps = []
+    for _ in range(4):
+        updates, state = tx.update(grads, state, moved)
+        moved = optax.apply_updates(moved, updates)
+        steps.append(_at(updates, ("embeddings", "word", "embedding")))
+    # Duchi et al. 2011: the n-th step of an equal gradient is rate / sqrt(n).
+    for n, step in enumerate(steps, start=1):
+        np.testing.assert_allclose(step[3], -1e-2 / np.sqrt(n), rtol=1e-5)
+        assert not np.delete(step, 3, axis=0).any()
+    size = lambda s: sum(x.size for x in jax.tree.leaves(s))
+    adam = dataclasses.replace(config, embedding_optimizer="adam")
+    adam = optimizer.make(adam, params, steps=5, freeze=()).init(params)
+    assert size(tx.init(params)) < size(adam)

@@ -29,3 +29,13 @@ def test_a_resumed_run_writes_no_step_twice(tmp_path):
         (2, 2),
         (3, 30),
     ]
+
+
+def test_a_step_is_printed_once(tmp_path, capsys):
+    with progress.Progress(tmp_path, steps=4, first=0) as shown:
+        shown.log(2, {"loss": 0.5, "rate": 3.0})
+        shown.log(4, {"short_RR": 0.25}, line="short_RR 0.2500 of 8 held out")
+    assert capsys.readouterr().out.splitlines() == [
+        "step 2: loss 0.5 rate 3",
+        "step 4: short_RR 0.2500 of 8 held out",
+    ]

@@ -1,20 +1,13 @@
-"""What the commands `evaluate` and `search` share: encoder options, live progress."""
+"""Options that name the encoders of a command."""
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import jax
-import rich.console
-import rich.progress
-
 from optical_jax.models import folder
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
-from optical_jax.retrieval.searcher import Stages
 from optical_jax.training import workdir as workdir_lib
 
 
@@ -89,28 +82,3 @@ class EncoderOptions:
         if not self.query_encoder:
             return teacher, None
         return teacher, folder.load(self.query_encoder, head=head)
-
-
-@contextlib.contextmanager
-def live(console: rich.console.Console) -> Iterator[Stages]:
-    """Show a bar for each stage that is told; on no terminal, nothing."""
-    with rich.progress.Progress(
-        *rich.progress.Progress.get_default_columns(),
-        rich.progress.TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    ) as bars:
-        known: dict[str, rich.progress.TaskID] = {}
-
-        def told(stage: str, done: int, total: int) -> None:
-            if stage not in known:
-                known[stage] = bars.add_task(stage, total=total)
-            bars.update(known[stage], completed=done)
-
-        yield told
-
-
-def cache_compilations(cache: Path) -> None:
-    """Keep compiled programs between runs."""
-    path = cache.expanduser() / "xla"
-    jax.config.update("jax_compilation_cache_dir", str(path))

@@ -1,0 +1,61 @@
+"""What the commands share: errors in a line, live progress, compiled programs kept."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import rich.console
+import rich.markup
+import rich.progress
+
+from optical_jax.retrieval.searcher import Stages
+
+
+def reported(main: Callable[..., int]) -> Callable[..., int]:
+    """Let a command end with a line and a status where its input is wrong.
+
+    Returns:
+        The command; its status is 1 after an error, whose message goes to the standard
+        error, and 130 after an interrupt.
+    """
+
+    @functools.wraps(main)
+    def status(*args: object, **kwargs: object) -> int:
+        try:
+            return main(*args, **kwargs)
+        except (ValueError, OSError, FloatingPointError) as error:
+            text = f"[red]error:[/red] {rich.markup.escape(str(error))}"
+            # Not cut into lines of 80 columns in a file, nor are the paths in it.
+            rich.console.Console(stderr=True).print(text, soft_wrap=True)
+            return 1
+        except KeyboardInterrupt:
+            return 130
+
+    return status
+
+
+@contextlib.contextmanager
+def live(console: rich.console.Console) -> Iterator[Stages]:
+    """Show a bar for each stage that is told; on no terminal, nothing."""
+    with rich.progress.Progress(
+        *rich.progress.Progress.get_default_columns(),
+        rich.progress.TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as bars:
+        known: dict[str, rich.progress.TaskID] = {}
+
+        def told(stage: str, done: int, total: int) -> None:
+            if stage not in known:
+                known[stage] = bars.add_task(stage, total=total)
+            bars.update(known[stage], completed=done)
+
+        yield told
+
+
+def cache_compilations(cache: Path) -> None:
+    """Keep compiled programs between runs."""
+    path = cache.expanduser() / "xla"
+    jax.config.update("jax_compilation_cache_dir", str(path))

@@ -1,0 +1,267 @@
+"""How names of the teacher's language are spelt in another one, learnt from its bitext.
+
+A joint n-gram model of pairs of short strings, "gh" with "g", "u" with "uw" (Bisani and Ney
+2008): expectation maximisation finds which strings correspond, the sequence model which
+follow each other. Words that translations copy are taken as they are by every reader; what
+is learnt here are the others, in the same script ("Serbia", "Seribiya") or in another.
+"""
+
+import collections
+import heapq
+import itertools
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+# Characters of the source and of the target that a unit may have.
+SHAPES = ((1, 0), (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1))
+ITERATIONS = 6
+# Of two words that are spelt alike every character tells this much, in nats, of the
+# other's on the mean; "Mungu" tells less of "God".
+MIN_SHARED = 0.75
+ROUNDS = 3
+# Fewer pairs teach chance.
+MIN_PAIRS = 50
+ORDER = 4
+BEAM = 12
+# A unit is looked for among this many of the likeliest for its source string.
+CHOICES = 8
+
+
+class Unit(NamedTuple):
+    """A string of the source and the string of the target that stands for it."""
+
+    source: str
+    target: str
+
+
+# Stands before the first unit and behind the last.
+EDGE = Unit("", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spelling:
+    """A word as the other language may spell it, and its share of what was considered."""
+
+    text: str
+    probability: float
+
+
+class Transliterator:
+    """Spells words of the source language in the target language."""
+
+    def __init__(self, sequences: Sequence[Sequence[Unit]]):
+        """Count n-grams of units; sequences are aligned words (`learn`)."""
+        self._counts: dict[tuple[Unit, ...], collections.Counter[Unit]] = (
+            collections.defaultdict(collections.Counter)
+        )
+        choices: dict[str, collections.Counter[Unit]] = collections.defaultdict(
+            collections.Counter
+        )
+        for units in sequences:
+            padded = [EDGE] * (ORDER - 1) + [*units, EDGE]
+            for i in range(ORDER - 1, len(padded)):
+                choices[padded[i].source][padded[i]] += 1
+                for length in range(ORDER):
+                    history = tuple(padded[i - length : i])
+                    self._counts[history][padded[i]] += 1
+        self._totals = {h: sum(c.values()) for h, c in self._counts.items()}
+        self._choices = {
+            source: [unit for unit, _ in counter.most_common(CHOICES)]
+            for source, counter in choices.items()
+            if source
+        }
+        self._kept: dict[tuple[tuple[Unit, ...], Unit], float] = {}
+
+    def spell(self, word: str, *, k: int) -> list[Spelling]:
+        """Return the k likeliest spellings of a word, best first.
+
+        There is none of a word with letters that were never seen.
+
+        Args:
+            word: as in the pairs that were learnt from: case-folded, or not.
+            k: how many.
+        """
+        # Hypotheses by the characters read: {(history, text): log probability}.
+        hypotheses = [{} for _ in range(len(word) + 1)]
+        hypotheses[0] = {((EDGE,) * (ORDER - 1), ""): 0.0}
+        for place in range(len(word)):
+            best = heapq.nlargest(
+                BEAM, hypotheses[place].items(), key=lambda item: (item[1], item[0][1])
+            )
+            for (history, text), score in best:
+                for unit in self._fitting(word, place):
+                    reached = hypotheses[place + len(unit.source)]
+                    state = ((*history[1:], unit), text + unit.target)
+                    total = score + self._log(history, unit)
+                    reached[state] = max(total, reached.get(state, -math.inf))
+        found: dict[str, float] = collections.defaultdict(float)
+        for (history, text), score in hypotheses[-1].items():
+            found[text] += math.exp(score + self._log(history, EDGE))
+        total = sum(found.values())
+        best = heapq.nlargest(k, found.items(), key=lambda item: (item[1], item[0]))
+        return [
+            Spelling(text=text, probability=value / total)
+            for text, value in best
+            if text
+        ]
+
+    def _fitting(self, word: str, place: int) -> Iterator[Unit]:
+        for length in (1, 2, 3):
+            if place + length <= len(word):
+                yield from self._choices.get(word[place : place + length], ())
+
+    def _log(self, history: tuple[Unit, ...], unit: Unit) -> float:
+        key = (history, unit)
+        if key not in self._kept:
+            self._kept[key] = math.log(self._probability(history, unit))
+        return self._kept[key]
+
+    def _probability(self, history: tuple[Unit, ...], unit: Unit) -> float:
+        """Interpolate n-grams of all orders (Witten and Bell 1991)."""
+        value = 1.0 / (1 + len(self._counts[()]))
+        for length in range(ORDER):
+            seen = history[ORDER - 1 - length :]
+            total = self._totals.get(seen)
+            if total is None:
+                break
+            followers = self._counts[seen]
+            kinds = len(followers)
+            value = (followers[unit] + kinds * value) / (total + kinds)
+        return value
+
+
+def learn(pairs: Collection[tuple[str, str]]) -> Transliterator | None:
+    """Learn from words and what they are linked to in translations.
+
+    Some are spelt alike, the others are translations: a model of all tells them apart, and
+    one of those that it finds spelt alike does so better. Equal words teach nothing.
+
+    Args:
+        pairs: (source word, target word), each once.
+
+    Returns:
+        The transliterator; None where too few pairs (`MIN_PAIRS`) are spelt alike.
+    """
+    every = sorted(pair for pair in pairs if pair[0] != pair[1])
+    alike = every
+    for _ in range(ROUNDS):
+        if len(alike) < MIN_PAIRS:
+            return None
+        probabilities = _maximise(alike)
+        information = _Information(alike, probabilities)
+        aligned = {pair: _align(pair, probabilities) for pair in every}
+        alike = [pair for pair in every if information.of(aligned[pair]) >= MIN_SHARED]
+    if len(alike) < MIN_PAIRS:
+        return None
+    return Transliterator([aligned[pair] for pair in alike])
+
+
+class _Information:
+    """How much more often strings stand for each other than they would by chance."""
+
+    def __init__(
+        self, words: Sequence[tuple[str, str]], probabilities: Mapping[Unit, float]
+    ):
+        self._units = probabilities
+        self._letters = [
+            collections.Counter(itertools.chain.from_iterable(side))
+            for side in zip(*words, strict=True)
+        ]
+        self._totals = [sum(letters.values()) for letters in self._letters]
+
+    def of(self, units: Sequence[Unit]) -> float:
+        """Return the pointwise mutual information of a pair's units, by character."""
+        if not units:
+            return -math.inf
+        length = max(sum(map(len, side)) for side in zip(*units, strict=True))
+        return sum(map(self._shared, units)) / length
+
+    def _shared(self, unit: Unit) -> float:
+        apart = sum(
+            math.log(letters[character] / total)
+            for side, letters, total in zip(
+                unit, self._letters, self._totals, strict=True
+            )
+            for character in side
+        )
+        return math.log(self._units[unit]) - apart
+
+
+def _maximise(words: Sequence[tuple[str, str]]) -> dict[Unit, float]:
+    """Return the probabilities of units by expectation maximisation."""
+    probabilities: dict[Unit, float] = {}
+    for _ in range(ITERATIONS):
+        counts: dict[Unit, float] = collections.defaultdict(float)
+        for pair in words:
+            _expect(pair, probabilities, counts)
+        total = sum(counts.values())
+        probabilities = {unit: value / total for unit, value in counts.items()}
+    return probabilities
+
+
+def _units(pair: tuple[str, str], i: int, j: int) -> Iterator[tuple[int, int, Unit]]:
+    """Yield the units that may follow i and j characters, and where they end."""
+    source, target = pair
+    for m, n in SHAPES:
+        if i + m <= len(source) and j + n <= len(target):
+            yield i + m, j + n, Unit(source[i : i + m], target[j : j + n])
+
+
+def _expect(
+    pair: tuple[str, str],
+    probabilities: Mapping[Unit, float],
+    counts: dict[Unit, float],
+) -> None:
+    """Add the expected number of each unit in a pair (forward and backward)."""
+    m, n = map(len, pair)
+    forward = [[0.0] * (n + 1) for _ in range(m + 1)]
+    forward[0][0] = 1.0
+    for i, j in itertools.product(range(m + 1), range(n + 1)):
+        if forward[i][j]:
+            for a, b, unit in _units(pair, i, j):
+                forward[a][b] += forward[i][j] * _weight(unit, probabilities)
+    if not forward[m][n]:
+        return
+    backward = [[0.0] * (n + 1) for _ in range(m + 1)]
+    backward[m][n] = 1.0
+    for i, j in itertools.product(range(m, -1, -1), range(n, -1, -1)):
+        for a, b, unit in _units(pair, i, j):
+            through = _weight(unit, probabilities) * backward[a][b]
+            if through:
+                backward[i][j] += through
+                counts[unit] += forward[i][j] * through / forward[m][n]
+
+
+def _weight(unit: Unit, probabilities: Mapping[Unit, float]) -> float:
+    if not probabilities:  # before the first iteration all are alike
+        return 1.0
+    # To the power of its length: else long units, fewer a word, would win.
+    return probabilities.get(unit, 0.0) ** max(len(unit.source), len(unit.target))
+
+
+def _align(pair: tuple[str, str], probabilities: Mapping[Unit, float]) -> list[Unit]:
+    """Return the likeliest units of a pair (Viterbi); none where it has no probability."""
+    m, n = map(len, pair)
+    best: dict[tuple[int, int], tuple[float, Unit | None, tuple[int, int] | None]] = {
+        (0, 0): (0.0, None, None)
+    }
+    for i, j in itertools.product(range(m + 1), range(n + 1)):
+        if (i, j) not in best:
+            continue
+        score = best[i, j][0]
+        for a, b, unit in _units(pair, i, j):
+            weight = _weight(unit, probabilities)
+            if not weight:
+                continue
+            total = score + math.log(weight)
+            if (a, b) not in best or total > best[a, b][0]:
+                best[a, b] = (total, unit, (i, j))
+    if (m, n) not in best:
+        return []
+    units, place = [], (m, n)
+    while best[place][1] is not None:
+        units.append(best[place][1])
+        place = best[place][2]
+    return units[::-1]

@@ -1,0 +1,63 @@
+import random
+
+import pytest
+
+from optical_jax.data import transliteration
+
+_CONSONANTS = "bcdfgklmnprstvz"
+_VOWELS = "aeiou"
+# Two alphabets: a respelling in the same script, and another script with vowels dropped.
+_SAME = str.maketrans({"c": "k", "l": "r", "v": "b"})
+_OTHER = {c: chr(0x0915 + i) for i, c in enumerate(_CONSONANTS)} | {
+    "a": "", "e": "\u0947", "i": "\u093f", "o": "\u094b", "u": "\u0941",
+}  # fmt: skip
+
+
+def _name(rng):
+    parts = [rng.choice(_CONSONANTS) + rng.choice(_VOWELS) for _ in range(3)]
+    return "".join(parts) + rng.choice(["", "n", "ia", "sh"])
+
+
+def _respell(name):
+    return name.translate(_SAME).replace("sh", "s").replace("ia", "iya")
+
+
+def _other_script(name):
+    return "".join(_OTHER[c] for c in name.replace("sh", "s"))
+
+
+@pytest.mark.parametrize("spell", [_respell, _other_script])
+def test_regular_spellings_are_learnt_among_translations(spell):
+    rng = random.Random(0)
+    names = sorted({_name(rng) for _ in range(500)})
+    rng.shuffle(names)
+    # A third of the links are to words that have nothing to do with the name.
+    pairs = {(name, spell(name)) for name in names[:200]}
+    pairs |= {(name, spell(_name(rng))[::-1]) for name in names[200:300]}
+    model = transliteration.learn(pairs)
+    new = names[300:]
+    right = sum(model.spell(name, k=1)[0].text == spell(name) for name in new)
+    assert right >= 0.85 * len(new)
+
+
+def test_probabilities_fall_and_sum_to_no_more_than_one():
+    rng = random.Random(1)
+    model = transliteration.learn({(n, _respell(n)) for n in map(_name, [rng] * 200)})
+    found = model.spell("salutania", k=5)
+    shares = [spelling.probability for spelling in found]
+    assert shares == sorted(shares, reverse=True)
+    assert 0 < sum(shares) <= 1 + 1e-9
+    assert len({spelling.text for spelling in found}) == len(found)
+
+
+def test_a_letter_never_seen_has_no_spelling():
+    rng = random.Random(2)
+    model = transliteration.learn({(n, _respell(n)) for n in map(_name, [rng] * 200)})
+    assert model.spell("qatar", k=3) == []
+
+
+def test_copies_and_translations_teach_nothing():
+    rng = random.Random(3)
+    names = [_name(rng) for _ in range(200)]
+    assert transliteration.learn({(name, name) for name in names}) is None
+    assert transliteration.learn({(n, _respell(n)) for n in names[:20]}) is None

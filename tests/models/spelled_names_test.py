@@ -1,0 +1,123 @@
+import random
+
+import numpy as np
+import pytest
+import tokenizers
+from tokenizers import models, normalizers, pre_tokenizers
+
+from optical_jax.data.sources import Pair
+from optical_jax.models import spelled_names, vocabulary
+from optical_jax.models.vocabulary import VocabularyConfig
+
+_RESPELT = str.maketrans({"c": "k", "l": "r", "v": "b"})
+
+
+def _name(rng):
+    parts = [rng.choice("bcdfgklmnprstvz") + rng.choice("aeiou") for _ in range(3)]
+    return "".join(parts).capitalize() + rng.choice(["n", "s", "ia"])
+
+
+def _spell(name):
+    return name.lower().translate(_RESPELT).replace("ia", "iya")
+
+
+@pytest.fixture(scope="module")
+def names():
+    rng = random.Random(0)
+    return sorted({_name(rng) for _ in range(260)})
+
+
+@pytest.fixture(scope="module")
+def pairs(names):
+    """Two sentences of each of the first 160 names; both sides have words of their own."""
+    rng = random.Random(1)
+    verbs = {"saw": "liona", "found": "lipata", "left": "liacha", "made": "lifanya"}
+    made = []
+    for name in names[:160] * 2:
+        verb, other = rng.choice(list(verbs)), rng.choice(list(verbs))
+        source = f"they {verb} {name} and {other} it"
+        made.append(
+            Pair(source, f"wao {verbs[verb]} {_spell(name)} na {verbs[other]} ni")
+        )
+    return made
+
+
+@pytest.fixture(scope="module")
+def teacher(names):
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    words = [
+        "they",
+        "and",
+        "it",
+        "saw",
+        "found",
+        "left",
+        "made",
+        *map(str.lower, names),
+    ]
+    pieces = ["[PAD]", "[UNK]", *letters, *("##" + c for c in letters), *words]
+    vocabulary_ = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    made = tokenizers.Tokenizer(models.WordPiece(vocabulary_, unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer(lowercase=True)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.add_special_tokens(["[PAD]", "[UNK]"])
+    return made
+
+
+def _transplant(teacher, pairs, **fields):
+    size = teacher.get_vocab_size()
+    rows = np.random.default_rng(0).normal(size=(size, 8)).astype(np.float32)
+    config = VocabularyConfig(size=300, **fields)
+    return rows, vocabulary.transplant(teacher, rows, pairs, config, seed=0)
+
+
+def test_names_that_the_bitext_lacks_get_the_teachers_rows(teacher, pairs, names):
+    rows, made = _transplant(teacher, pairs, spelled_names=1000)
+    missing = [n for n in names[160:] if _spell(n) != n.lower()]
+    right = 0
+    for name in missing:
+        split = made.tokenizer.encode(_spell(name), add_special_tokens=False)
+        own = rows[teacher.token_to_id(name.lower())]
+        right += len(split.ids) == 1 and np.array_equal(
+            made.embeddings[split.ids[0]], own
+        )
+    assert right >= 0.8 * len(missing)
+    assert made.report["spelled_names"] >= right
+
+
+def test_none_are_made_unless_asked_for(teacher, pairs, names):
+    _, made = _transplant(teacher, pairs)
+    assert made.report["spelled_names"] == 0
+    missing = [n for n in names[160:] if _spell(n) != n.lower()]
+    splits = [
+        made.tokenizer.encode(_spell(n), add_special_tokens=False) for n in missing
+    ]
+    assert np.mean([len(split.ids) > 1 for split in splits]) > 0.9
+
+
+def test_no_word_of_the_bitext_and_no_start_of_a_copied_word_is_made(teacher, pairs):
+    found = spelled_names.find(
+        pairs, teacher=teacher, student=teacher, copied={}, size=1000
+    )
+    seen = {word for pair in pairs for word in pair.target.split()}
+    assert found
+    assert not seen & found.keys()
+    some = next(iter(found))
+    without = spelled_names.find(
+        pairs, teacher=teacher, student=teacher, copied={some + "ngo": 1}, size=1000
+    )
+    assert without.keys() == found.keys() - {some}
+
+
+def test_the_size_is_kept(teacher, pairs):
+    found = spelled_names.find(
+        pairs, teacher=teacher, student=teacher, copied={}, size=10
+    )
+    assert len(found) == 10
+
+
+def test_bitext_without_respelt_names_gives_none(teacher):
+    pairs = [Pair("they saw it", "wao liona ni")] * 20
+    assert not spelled_names.find(
+        pairs, teacher=teacher, student=teacher, copied={}, size=10
+    )
