@@ -26,8 +26,6 @@ PLAID = "plaid-index"
 # Documents of the index, and bits of its residuals.
 _DOCUMENTS = 300
 _BITS = 4
-# PyLate puts its marker behind the first token; the card of an export says so.
-_NOT_PYLATES = ("t5-colbert",)
 
 
 def build(encoder: Path | None = None) -> dict[str, retriever.Retriever]:
@@ -179,7 +177,8 @@ def main() -> None:
     """Write every case that PyLate opens with our vectors."""
     target, *encoder = [Path(arg) for arg in sys.argv[1:]]
     for name, model in build(encoder[0] if encoder else None).items():
-        if name not in _NOT_PYLATES:
+        # Where the card says that PyLate reads it otherwise, it is not asked.
+        if model.head.kind == "single-vector" or not adapt.adapt(model, "pylate")[1]:
             write(model, target / name)
     for name, model in stanford().items():
         write(model, target / name, layout="stanford")
