@@ -47,7 +47,7 @@ test-oracle: .venv-oracle/.done  ## transformers' torch models, sentence-transfo
 	.venv-peers/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
-test-peers: .venv-peers/.done $(VENV)/.run  ## PyLate 1.6 reads our folders (it installs 5 GB)
+test-peers: .venv-peers/.done $(VENV)/.run  ## PyLate 1.6 reads our folders and index (5 GB)
 	rm -rf build/peers
 	$(BIN)/python -m tests.oracle.cases build/peers $(OPTICAL_JAX_ORACLE_ENCODER)
 	.venv-peers/bin/python -m tests.oracle.peers build/peers results/peers.json

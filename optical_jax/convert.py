@@ -1,66 +1,83 @@
-"""Export a student or any retriever folder for other libraries, checked by re-reading it.
+r"""Convert a retriever into what other libraries open, checked by re-reading it.
 
+    python -m optical_jax.convert --list
     python -m optical_jax.convert --input WORKDIR_OR_DIR --output DIR --format pylate
+    python -m optical_jax.convert --input WORKDIR_OR_DIR --output DIR --format plaid \
+        --collection BEIR_DIR
 
-`pylate` opens in PyLate 1.6 and in sentence-transformers 6.2, `single-vector` in every
-sentence-transformers, `encoder` in transformers. Nothing is left at DIR unless what was
-written gives the vectors of the input.
+The input is a training run, a retriever or encoder folder of any format that is read, or a
+hub id; --list says which formats there are and what opens each. `pylate` suits most: it
+opens in PyLate 1.6 and in sentence-transformers 6.2. `plaid` encodes a collection (a run's
+by its teacher) into an index for fast-plaid and PyLate. Nothing is left at DIR unless what
+was written gives the vectors of the input.
 """
 
-import dataclasses
-import functools
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
+import rich.table
 import tyro
-from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
 from rich import console
 
 from optical_jax import command
-from optical_jax.config import Config
-from optical_jax.data import tokenize
-from optical_jax.models import card, folder
-from optical_jax.models import retriever as retriever_lib
-from optical_jax.models.retriever import Retriever
-from optical_jax.training import workdir
-
-# One sentence a script, what tokenizers stumble over, and one text longer than any head.
-SAMPLES = (
-    "Who wrote the first book of this library?",
-    "Nani aliandika kitabu cha kwanza cha maktaba hii?",
-    "Ta ni ó kọ ìwé àkọ́kọ́ ti ilé ìkàwé yìí?",
-    "इस पुस्तकालय की पहली किताब किसने लिखी?",
-    "የዚህ ቤተ መጻሕፍት የመጀመሪያ መጽሐፍ ማን ጻፈ?",
-    "من كتب أول كتاب في هذه المكتبة؟",
-    "ใครเขียนหนังสือเล่มแรกของห้องสมุดนี้",
-    "这个图书馆的第一本书是谁写的?",
-    "  [MASK] [CLS] [Q] 1984 — 3.5%, don't! 😀\n",
-    "",
-    "kitabu " * 600,
+from optical_jax.data import collection as collection_lib
+from optical_jax.data import texts as texts_lib
+from optical_jax.models import (
+    adapt,
+    card,
+    families,
+    folder,
+    formats,
+    hf,
+    layout_bge_m3,
+    parity,
+    stanford_writer,
+    trim,
 )
+from optical_jax.models import (
+    retriever as retriever_lib,
+)
+from optical_jax.models.formats import FORMATS
+from optical_jax.models.retriever import Retriever
+from optical_jax.retrieval import plaid_export
+from optical_jax.retrieval.encoder_options import HeadOptions
+from optical_jax.retrieval.residual import Bits
+from optical_jax.retrieval.searcher import Stages
+from optical_jax.training import card_facts, workdir
+
 _PROGRAM = "python -m optical_jax.convert"
-# Reading back what was written is exact; this leaves room for another order of sums.
-TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What to convert into what."""
 
-    # A training run's folder, or a retriever or encoder folder.
-    input: Path
+    # Show the encoder families and formats that are read and written, and stop.
+    list: bool = False
+    # A training run's folder, a retriever or encoder folder, or a hub id.
+    input: Path | None = None
     # A folder that does not exist yet, or is empty.
-    output: Path
+    output: Path | None = None
     # What is to open the folder.
-    format: card.Layout = "pylate"
+    format: formats.Name = "pylate"
+    # For a plain encoder, which has none, or in place of what the folder says.
+    head: HeadOptions = HeadOptions()
+    # Drop the embedding rows of pieces that these never use: files with a text a line or
+    # JSON lines (.jsonl) with "text", collections' folders. Texts made of the pieces that
+    # stay keep their vectors, bit for bit.
+    trim_vocabulary: tuple[Path, ...] = ()
+    # The documents of an index, a folder in BEIR, MS MARCO or TREC layout ("plaid").
+    collection: Path | None = None
+    # Bits of each number of a compressed vector ("plaid").
+    nbits: Bits = 4
+    # Whether documents of the BEIR layout start with their titles ("plaid").
+    titles: bool = True
+    # Encoded collections ("plaid").
+    cache: Path = Path("~/.cache/optical_jax")
+    # Texts encoded at once ("plaid").
+    batch_size: int = 64
     # A results file whose rows the card shows.
     results: Path | None = None
     # SPDX name; the card states none if none is given.
@@ -70,24 +87,54 @@ class Options:
     # Title of the card; default: the output folder's name.
     name: str | None = None
 
+    def __post_init__(self) -> None:
+        """Check what belongs together."""
+        if self.list:
+            return
+        if self.input is None or self.output is None:
+            raise ValueError(
+                "--input and --output must name what to convert and where to; --list shows "
+                "what can be read and written"
+            )
+        if (self.format == "plaid") != (self.collection is not None):
+            raise ValueError(
+                "--collection names the documents of an index, and goes with --format "
+                f"plaid, got --format {self.format} and --collection {self.collection}"
+            )
+        if self.format == "plaid" and self.trim_vocabulary:
+            raise ValueError(
+                "--trim_vocabulary makes a smaller encoder, and an index holds none; "
+                "convert the encoder first, then give it as --input"
+            )
+
 
 @command.reported
 def main(argv: Sequence[str] | None = None) -> int:
     """Convert, say what was written; return the exit status."""
-    options = tyro.cli(Options, args=argv, prog=_PROGRAM, description=__doc__)
     out = console.Console()
-    difference = convert(options)
-    out.print(
-        f"wrote {options.output} ({options.format}); read back, {len(SAMPLES)} queries and "
-        f"documents differ by {difference:.1g} at most",
-        markup=False,
+    options = tyro.cli(Options, args=argv, prog=_PROGRAM, description=__doc__)
+    if options.list:
+        out.print(*tables())
+        return 0
+    say = lambda text: out.print(text, markup=False, soft_wrap=True)
+    if options.format == "plaid":
+        command.cache_compilations(options.cache)
+        with command.live(out) as told:
+            report = write_index(options, progress=told)
+        say(f"wrote {options.output} (plaid). {report.text()}")
+        return 0
+    difference = convert(options, say=say)
+    say(
+        f"wrote {options.output} ({options.format}; {FORMATS[options.format].opens}); read "
+        f"back, {len(parity.SAMPLES)} queries and documents differ by {difference:.1g} at "
+        "most"
     )
     if options.license is None:
-        out.print("the card states no licence; --license NAME does", markup=False)
+        say("the card states no licence; --license NAME does")
     return 0
 
 
-def convert(options: Options) -> float:
+def convert(options: Options, *, say: Callable[[str], None] = lambda _: None) -> float:
     """Write the folder and return the largest difference found on reading it back.
 
     Raises:
@@ -95,131 +142,94 @@ def convert(options: Options) -> float:
         ValueError: if the format cannot hold it, the output exists, or what was written
             gives other vectors; nothing is then left at the output.
     """
-    is_run = workdir.is_run(options.input)
-    retriever = (workdir.load_student if is_run else folder.load)(options.input)
-    adapted, limits = adapt(retriever, options.format)
-    facts = _facts(
-        options, limits, workdir.read_config(options.input) if is_run else None
-    )
-    text = card.render(facts, adapted.head, options.format)
+    retriever = _load(options)
+    if options.trim_vocabulary:
+        retriever = _trim(retriever, options.trim_vocabulary, say)
+    adapted, limits = adapt.adapt(retriever, options.format)
+    for limit in limits:
+        say(f"note: {limit}")
+    text = card.render(_facts(options, limits), adapted.head, options.format)
     with folder.staged(options.output) as staging:
-        if options.format == "encoder":
+        if options.format in ("encoder", "stanford"):
             folder.write_encoder(adapted, staging)
             (staging / "README.md").write_text(text, encoding="utf-8")
-            return compare(adapted, folder.load(staging, head=adapted.head))
-        folder.save(adapted, staging, card=text)
-        return compare(adapted, folder.load(staging))
+            if options.format == "encoder":
+                return parity.compare(adapted, folder.load(staging, head=adapted.head))
+            stanford_writer.write(adapted, staging)
+        else:
+            newer = options.format == "sentence-transformers-6"
+            folder.save(adapted, staging, card=text, newer=newer)
+        return parity.compare(adapted, folder.load(staging))
 
 
-def adapt(
-    retriever: Retriever, layout: card.Layout
-) -> tuple[Retriever, tuple[str, ...]]:
-    """Return the retriever as the layout holds it, and what that costs, for the card.
-
-    Raises:
-        ValueError: if something that vectors depend on would be lost.
-    """
-    head = retriever.head
-    if layout == "encoder":
-        if head.projection is not None:
-            raise ValueError(
-                "an encoder folder cannot hold a projection, got head.projection="
-                f"{head.projection}; use --format pylate"
-            )
-        return retriever, ()
-    kind = "multi-vector" if layout == "pylate" else "single-vector"
-    if head.kind == kind:
-        return retriever, _reading_limits(retriever)
-    if head.projection is not None:
-        raise ValueError(
-            f"a projection trained for {head.kind} vectors does not fit {layout}, got "
-            f"head.projection={head.projection}; use the format of its own kind"
-        )
-    head = dataclasses.replace(
-        head, kind=kind, expansion=False, attend_to_expansion=False, skiplist=()
-    )
-    text = tokenize.TextEncoder(
-        retriever.text.tokenizer, head, special=retriever.text.special
-    )
-    limit = (
-        f"The encoder was trained or published for {retriever.head.kind} retrieval; its "
-        f"use with {kind} vectors was not trained."
-    )
-    return dataclasses.replace(retriever, head=head, text=text), (limit,)
-
-
-def _reading_limits(retriever: Retriever) -> tuple[str, ...]:
-    """Return where readers of the layout disagree with each other."""
-    head = retriever.head
-    marked = head.query_marker or head.document_marker
-    if not marked or tokenize.ends(retriever.text.tokenizer)[0]:
-        return ()
-    return (
-        "The tokenizer puts nothing before a text, and the marker comes first; "
-        "sentence-transformers 6 reads the folder so, PyLate 1.6 puts the marker behind "
-        "the first token and gets other vectors.",
-    )
-
-
-def compare(wanted: Retriever, found: Retriever) -> float:
-    """Return the largest difference of the two retrievers' vectors of SAMPLES.
+def write_index(
+    options: Options, *, progress: Stages | None = None
+) -> plaid_export.Report:
+    """Write a PLAID index of the collection; a run's teacher encodes its documents.
 
     Raises:
-        ValueError: if a text is split into other tokens, scored in other places, or its
-            vectors differ by more than TOLERANCE.
+        FileNotFoundError: if the input holds no retriever, or there is no collection.
+        ValueError: if an index cannot hold its vectors, or the output exists.
     """
-    rows = [_rows(retriever) for retriever in (wanted, found)]
-    for i, (ours, theirs) in enumerate(zip(*rows, strict=True)):
-        if not all(map(np.array_equal, ours, theirs)):
-            text = SAMPLES[i % len(SAMPLES)][:40]
+    collection = collection_lib.load(
+        options.collection.expanduser(), titles=options.titles
+    )
+    encoder, query_encoder = _load(options), None
+    if workdir.is_run(options.input):
+        query_encoder = encoder
+        encoder = workdir.load_teacher(workdir.read_config(options.input))
+    return plaid_export.export(
+        collection,
+        options.output,
+        document_encoder=encoder,
+        query_encoder=query_encoder,
+        bits=options.nbits,
+        cache=options.cache,
+        batch_size=options.batch_size,
+        progress=progress,
+    )
+
+
+def tables() -> tuple[rich.table.Table, rich.table.Table]:
+    """Return what is read and written: encoder families, and formats."""
+    encoders = rich.table.Table("model_type of config.json", "architecture written")
+    encoders.title = "Encoder families, read and written"
+    for name, family in families.FAMILIES.items():
+        encoders.add_row(name, family.architecture)
+    known = rich.table.Table("format", "read", "written", "what it is", "opened by")
+    known.title = "Formats"
+    for name, each in FORMATS.items():
+        marks = ("yes" if done else "no" for done in (each.read, each.written))
+        known.add_row(name, *marks, each.contents, each.opens)
+    return encoders, known
+
+
+def _load(options: Options) -> Retriever:
+    head = options.head.resolve()
+    if workdir.is_run(options.input):
+        if head is not None:
             raise ValueError(
-                f"the folder written reads {text!r} as other tokens than its source; "
-                "nothing was kept: report the tokenizer as a bug"
+                "a training run knows the head of its student, got --head beside it; leave "
+                "it out"
             )
-    vectors = [_vectors(r, x) for r, x in zip((wanted, found), rows, strict=True)]
-    difference = float(np.abs(vectors[0] - vectors[1]).max())
-    # Not `>`: a NaN must fail too.
-    if not difference <= TOLERANCE:
-        raise ValueError(
-            f"vectors of the folder written must be within {TOLERANCE} of its source's, "
-            f"got {difference}; nothing was kept"
-        )
-    return difference
+        return workdir.load_student(options.input)
+    if head is None and options.format not in ("encoder", "single-vector"):
+        # Its folder would pass for one of single vectors.
+        layout_bge_m3.refuse_pickle(hf.resolve(options.input))
+    try:
+        return folder.load(options.input, head=head)
+    except FileNotFoundError as error:
+        if head is None and "pass a head" in str(error):
+            raise FileNotFoundError(
+                f"{error}: --head.kind multi-vector, or any other --head option"
+            ) from error
+        raise
 
 
-def _rows(retriever: Retriever) -> list[tokenize.Encoded]:
-    text = retriever.text
-    return [*text.queries(SAMPLES), *text.documents(SAMPLES)]
-
-
-@functools.partial(jax.jit, static_argnames="graph")
-def _encode(
-    params: nnx.State,
-    ids: Int[Array, "b l"],
-    mask: Bool[Array, "b l"],
-    *,
-    graph: nnx.GraphDef,
-) -> Float[Array, "b t p"]:
-    return nnx.merge(graph, params)(ids, mask)
-
-
-def _vectors(retriever: Retriever, rows: list[tokenize.Encoded]) -> np.ndarray:
-    length = max(len(row.ids) for row in rows)
-    batch = tokenize.pad(rows, length, pad_id=retriever.text.pad_id)
-    # Without the skip list, which the model does not see, both sides compile as one.
-    head = dataclasses.replace(retriever.head, skiplist=())
-    graph = retriever_lib.graphdef(retriever.encoder, head, dtype=retriever.dtype)
-    ids, mask = jnp.asarray(batch["ids"]), jnp.asarray(batch["mask"])
-    out = np.asarray(_encode(retriever.params, ids, mask, graph=graph))
-    return out if retriever.head.kind == "single-vector" else out[batch["scored"]]
-
-
-def _facts(
-    options: Options, limits: tuple[str, ...], config: Config | None
-) -> card.Facts:
+def _facts(options: Options, limits: tuple[str, ...]) -> card.Facts:
     results = []
     if options.results is not None:
-        results = _json(options.results)["rows"]
+        results = card_facts.read_json(options.results)["rows"]
     facts = card.Facts(
         name=options.name or options.output.name,
         languages=options.languages,
@@ -227,36 +237,34 @@ def _facts(
         results=results,
         limits=limits,
     )
-    if config is None:
-        return facts
-    listed = {source.name: {} for source in config.data.sources}
-    counted = options.input / "data.json"
-    spoken = {source.target_language for source in config.data.sources} - {""}
-    return dataclasses.replace(
-        facts,
-        languages=options.languages or tuple(sorted(spoken)),
-        base_model=_hub_id(config.student.path or config.teacher.path),
-        document_encoder=_published(config.teacher.path),
-        sources=_json(counted) if counted.is_file() else listed,
-        config=dataclasses.asdict(config) | {"objective": config.objective.used()},
+    if workdir.is_run(options.input):
+        return card_facts.of_run(facts, options.input)
+    return facts
+
+
+def _trim(
+    retriever: Retriever, paths: tuple[Path, ...], say: Callable[[str], None]
+) -> Retriever:
+    smaller = trim.apply(retriever, (text for path in paths for text in _texts(path)))
+    rows = [r.encoder.vocab_size for r in (retriever, smaller)]
+    sizes = [retriever_lib.count(r.params) / 1e6 for r in (retriever, smaller)]
+    say(
+        f"vocabulary: {rows[1]} of {rows[0]} rows kept; {sizes[0]:.1f} M parameters became "
+        f"{sizes[1]:.1f} M"
     )
+    return smaller
 
 
-def _json(path: Path) -> Any:  # noqa: ANN401
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no JSON file: {error}") from error
-
-
-def _hub_id(path: str) -> str | None:
-    is_id = path.count("/") == 1 and path[0] not in "./~" and not Path(path).exists()
-    return path if is_id else None
-
-
-def _published(path: str) -> str | None:
-    """Name an encoder without giving away a folder of this machine."""
-    return _hub_id(path) or (Path(path).name or None)
+def _texts(path: Path) -> Iterator[str]:
+    """Yield the texts of a file of lines or JSON lines, or of a collection."""
+    if path.is_dir():
+        yield from collection_lib.load(path).texts()
+        return
+    is_json = ".jsonl" in path.suffixes
+    source = texts_lib.TextSource(
+        path=path.name, format="jsonl" if is_json else "lines", titles=is_json
+    )
+    yield from texts_lib.stream(source, root=path.parent)
 
 
 if __name__ == "__main__":

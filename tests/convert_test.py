@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import jax
@@ -10,7 +11,9 @@ import pytest
 from optical_jax import config as config_lib
 from optical_jax import config_io, convert
 from optical_jax.data.sources import BitextSource
-from optical_jax.models import folder, retriever
+from optical_jax.models import adapt, folder, parity, retriever
+from optical_jax.retrieval import plaid
+from optical_jax.retrieval.encoder_options import HeadOptions
 from optical_jax.training import workdir
 from tests.models import tiny
 
@@ -57,11 +60,11 @@ def test_token_vectors_as_single_vectors_are_said_to_be_untrained(
 
 
 def test_the_card_says_where_readers_disagree() -> None:
-    adapted, limits = convert.adapt(tiny.make(tiny.COLBERT, family="t5"), "pylate")
+    adapted, limits = adapt.adapt(tiny.make(tiny.COLBERT, family="t5"), "pylate")
     assert adapted.head == tiny.COLBERT
     assert "PyLate 1.6 puts the marker behind the first token" in limits[0]
-    assert convert.adapt(tiny.make(tiny.COLBERT), "pylate")[1] == ()
-    assert convert.adapt(tiny.make(tiny.TOKENWISE, family="t5"), "pylate")[1] == ()
+    assert adapt.adapt(tiny.make(tiny.COLBERT), "pylate")[1] == ()
+    assert adapt.adapt(tiny.make(tiny.TOKENWISE, family="t5"), "pylate")[1] == ()
 
 
 def test_encoder(tokenwise: Path, tmp_path: Path) -> None:
@@ -122,13 +125,13 @@ def test_vectors_that_are_no_numbers_fail(tokenwise: Path) -> None:
     model = folder.load(tokenwise)
     nothing = jax.tree.map(lambda x: jnp.full_like(x, np.nan), model.params)
     with pytest.raises(ValueError, match="got nan"):
-        convert.compare(model, model.with_params(nothing))
+        parity.compare(model, model.with_params(nothing))
 
 
 def test_other_tokens_fail(tokenwise: Path) -> None:
     model = folder.load(tokenwise)
     with pytest.raises(ValueError, match="as other tokens than its source"):
-        convert.compare(model, tiny.with_head(model, query_length=8))
+        parity.compare(model, tiny.with_head(model, query_length=8))
 
 
 def test_existing_output(colbert: Path, tmp_path: Path) -> None:
@@ -180,3 +183,150 @@ def test_command_line(
     assert "differ by 0 at most" in " ".join(capsys.readouterr().out.split())
     assert convert.main(argv) == 1
     assert "exists already" in capsys.readouterr().err
+
+
+FORMATS = ("pylate", "stanford", "sentence-transformers-6", "encoder")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_tensors_come_back_bit_for_bit(name: str, tmp_path: Path) -> None:
+    head = tiny.TOKENWISE if name == "encoder" else tiny.COLBERT
+    model = tiny.make(dataclasses.replace(head, skiplist=()))
+    folder.save(model, tmp_path / "first")
+    first, second = tmp_path / "one", tmp_path / "two"
+    options = convert.Options(input=tmp_path / "first", output=first, format=name)
+    assert convert.convert(options) == 0.0
+    if name == "encoder":
+        # It has no head of its own; one is put on it, and taken off again.
+        plain = folder.load(first, head=head)
+        with folder.staged(second) as staging:
+            folder.write_encoder(plain, staging)
+    else:
+        options = dataclasses.replace(options, input=first, output=second)
+        assert convert.convert(options) == 0.0
+    files = [path.relative_to(first) for path in first.rglob("*.safetensors")]
+    assert files
+    for file in files:
+        assert (first / file).read_bytes() == (second / file).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["modules.json", "tokenizer.json"])
+def test_files_without_which_others_load_wrong_vectors(
+    name: str, colbert: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(colbert, tmp_path / "in")
+    (tmp_path / "in" / name).unlink()
+    options = convert.Options(input=tmp_path / "in", output=tmp_path / "out")
+    with pytest.raises(FileNotFoundError, match=f"has no {name}"):
+        convert.convert(options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_trimmed_vocabulary(colbert: Path, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("habari dunia\nhabari za asubuhi\n")
+    row = {"_id": "1", "title": "book", "text": "who wrote"}
+    (tmp_path / "corpus.jsonl").write_text(json.dumps(row) + "\n")
+    options = convert.Options(
+        input=colbert,
+        output=tmp_path / "out",
+        trim_vocabulary=(tmp_path / "lines.txt", tmp_path / "corpus.jsonl"),
+    )
+    said: list[str] = []
+    assert convert.convert(options, say=said.append) == 0.0
+    before, after = folder.load(colbert), folder.load(tmp_path / "out")
+    assert f"{after.encoder.vocab_size} of {before.encoder.vocab_size} rows" in said[0]
+    assert after.encoder.vocab_size < before.encoder.vocab_size
+    texts = ["habari dunia", "book who wrote"]
+    vectors = [tiny.vectors(r, r.text.documents(texts)) for r in (before, after)]
+    for one, other in zip(*vectors, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"input": None}, "--input and --output must name.*--list shows"),
+        ({"format": "plaid"}, "goes with --format plaid, got --format plaid and"),
+        ({"collection": Path("c")}, "goes with --format plaid, got --format pylate"),
+        (
+            {
+                "format": "plaid",
+                "collection": Path("c"),
+                "trim_vocabulary": (Path("x"),),
+            },
+            "convert the encoder first",
+        ),
+    ],
+)
+def test_options_that_do_not_fit(fields: dict[str, object], message: str) -> None:
+    given = {"input": Path("in"), "output": Path("out")} | fields
+    with pytest.raises(ValueError, match=message):
+        convert.Options(**given)
+
+
+def test_index_of_a_run_is_its_teachers(
+    colbert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, beir = tmp_path / "run", tmp_path / "beir"
+    for path in (run, beir):
+        path.mkdir()
+    config = config_lib.Config(teacher=config_lib.TeacherConfig(path=str(colbert)))
+    (run / "config.json").write_text(config_io.to_json(config))
+    documents = [{"_id": str(i), "text": text} for i, text in enumerate(tiny.TEXTS)]
+    (beir / "corpus.jsonl").write_text("\n".join(map(json.dumps, documents)))
+    student = tiny.make(tiny.COLBERT, seed=1)
+    monkeypatch.setattr(workdir, "load_student", lambda _: student)
+    options = convert.Options(
+        input=run,
+        output=tmp_path / "out",
+        format="plaid",
+        collection=beir,
+        nbits=2,
+        cache=tmp_path / "cache",
+    )
+    report = convert.write_index(options)
+    assert (report.documents, report.bits) == (len(tiny.TEXTS), 2)
+    index = plaid.load(tmp_path / "out" / "fast_plaid_index")
+    (part,) = plaid.decompressed(index)
+    teacher = folder.load(colbert)
+    wanted = tiny.vectors(teacher, teacher.text.documents([tiny.TEXTS[0]]))[0]
+    ids = json.loads((tmp_path / "out" / "document_ids.json").read_text())
+    closeness = (part[ids.index("0")] * wanted).sum(axis=1)
+    assert closeness.min() > 0.8
+
+
+def test_list_names_families_and_formats(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert convert.main(["--list"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("xlm-roberta", "BertModel", "stanford", "bge-m3", "not PyLate 1.6"):
+        assert word in shown
+
+
+def test_help_tells_a_stranger_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        convert.main(["--help"])
+    assert stopped.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for word in ("--list", "--format plaid", "--collection BEIR_DIR", "--nbits"):
+        assert word in shown
+
+
+def test_plain_encoder_takes_a_head_of_the_caller(
+    tokenwise: Path, tmp_path: Path
+) -> None:
+    plain = tmp_path / "plain"
+    with folder.staged(plain) as staging:
+        folder.write_encoder(folder.load(tokenwise), staging)
+    options = convert.Options(input=plain, output=tmp_path / "out")
+    with pytest.raises(
+        FileNotFoundError, match="pass a head: --head.kind multi-vector"
+    ):
+        convert.convert(options)
+    head = HeadOptions(query_length=16, document_length=24)
+    assert convert.convert(dataclasses.replace(options, head=head)) == 0.0
+    assert folder.load(tmp_path / "out").head == tiny.TOKENWISE

@@ -93,21 +93,30 @@ class TextEncoder:
         return [self._query(row) for row in rows]
 
     def _query(self, ids: np.ndarray) -> Encoded:
-        scored = np.ones(len(ids), bool)
         if self._mask_id is None:
+            scored = self._first_unscored(np.ones(len(ids), bool))
             return Encoded(ids, np.ones(len(ids), bool), scored)
         added = self.head.query_length - len(ids)
         attended = np.ones(self.head.query_length, bool)
         if not self.head.attend_to_expansion:
             attended[len(ids) :] = False
         ids = np.concatenate([ids, np.full(added, self._mask_id, np.int32)])
-        return Encoded(ids, attended, np.ones(len(ids), bool))
+        return Encoded(ids, attended, self._first_unscored(np.ones(len(ids), bool)))
+
+    def _first_unscored(self, scored: np.ndarray) -> np.ndarray:
+        if self.head.skip_first:
+            scored[:1] = False
+        return scored
 
     def documents(self, texts: Sequence[str]) -> list[Encoded]:
         """Encode documents; tokens of the skip list are not scored."""
         length, marker = self.head.document_length, self._document_marker
         return [
-            Encoded(ids, np.ones(len(ids), bool), ~np.isin(ids, self._skipped))
+            Encoded(
+                ids,
+                np.ones(len(ids), bool),
+                self._first_unscored(~np.isin(ids, self._skipped)),
+            )
             for ids in self._rows(texts, length, marker)
         ]
 

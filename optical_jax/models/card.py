@@ -7,64 +7,11 @@ the machine it was trained on are not published.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from optical_jax.models.formats import FORMATS, Name
 from optical_jax.models.head import HeadConfig
 
-Layout = Literal["pylate", "single-vector", "encoder"]
-
-_TAGS = {
-    "pylate": ("ColBERT", "PyLate", "sentence-transformers", "feature-extraction"),
-    "single-vector": ("sentence-transformers", "feature-extraction"),
-    "encoder": ("feature-extraction",),
-}
-_LIBRARIES = {
-    "pylate": "PyLate",
-    "single-vector": "sentence-transformers",
-    "encoder": "transformers",
-}
-_USE = {
-    "pylate": """\
-With PyLate (1.6):
-
-```python
-from pylate import models
-
-model = models.ColBERT({name})
-queries = model.encode(["..."], is_query=True)
-documents = model.encode(["..."], is_query=False)
-```
-
-With sentence-transformers (6.2 or later):
-
-```python
-from sentence_transformers import MultiVectorEncoder
-
-model = MultiVectorEncoder({name})
-queries = model.encode_query(["..."])
-documents = model.encode_document(["..."])
-```
-""",
-    "single-vector": """\
-With sentence-transformers:
-
-```python
-from sentence_transformers import SentenceTransformer
-
-model = SentenceTransformer({name})
-vectors = model.encode(["..."])
-```
-""",
-    "encoder": """\
-The encoder alone, without a retrieval head:
-
-```python
-from transformers import AutoModel, AutoTokenizer
-
-tokenizer, model = AutoTokenizer.from_pretrained({name}), AutoModel.from_pretrained({name})
-```
-""",
-}
 _OURS = """\
 With optical_jax:
 
@@ -111,14 +58,14 @@ class Facts:
     limits: tuple[str, ...] = ()
 
 
-def render(facts: Facts, head: HeadConfig, layout: Layout) -> str:
+def render(facts: Facts, head: HeadConfig, layout: Name) -> str:
     """Return the card as Markdown with a YAML header."""
     sections = [
         _header(facts, layout),
         f"# {facts.name}\n",
         _summary(facts, head, layout),
         "## Use\n",
-        _USE[layout].format(name=json.dumps(facts.name)),
+        FORMATS[layout].use.format(name=json.dumps(facts.name)),
         "" if layout == "encoder" else _OURS.format(name=json.dumps(facts.name)),
         _measures(facts.results),
         _training(facts),
@@ -127,20 +74,20 @@ def render(facts: Facts, head: HeadConfig, layout: Layout) -> str:
     return "\n".join(section for section in sections if section)
 
 
-def _header(facts: Facts, layout: Layout) -> str:
+def _header(facts: Facts, layout: Name) -> str:
     lines = ["---"]
     if facts.languages:
         lines += ["language:", *(f"- {json.dumps(code)}" for code in facts.languages)]
     if facts.license:
         lines.append(f"license: {json.dumps(facts.license)}")
-    lines.append(f"library_name: {_LIBRARIES[layout]}")
+    lines.append(f"library_name: {FORMATS[layout].library}")
     if facts.base_model:
         lines.append(f"base_model: {json.dumps(facts.base_model)}")
-    lines += ["tags:", "- optical-jax", *(f"- {tag}" for tag in _TAGS[layout])]
+    lines += ["tags:", "- optical-jax", *(f"- {tag}" for tag in FORMATS[layout].tags)]
     return "\n".join([*lines, "---", ""])
 
 
-def _summary(facts: Facts, head: HeadConfig, layout: Layout) -> str:
+def _summary(facts: Facts, head: HeadConfig, layout: Name) -> str:
     made = "trained" if facts.config else "exported"
     if layout == "encoder":
         return f"A retriever's encoder, {made} with optical_jax.\n"
@@ -220,7 +167,7 @@ def _pick(config: Mapping[str, Any], path: tuple[str, ...]) -> Any:  # noqa: ANN
     return value
 
 
-def _limits(facts: Facts, head: HeadConfig, layout: Layout) -> str:
+def _limits(facts: Facts, head: HeadConfig, layout: Name) -> str:
     lines = ["## Limits\n", *(f"- {limit}" for limit in facts.limits)]
     lines.append(
         "- Texts longer than the lengths above are cut; nothing warns."

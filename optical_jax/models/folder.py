@@ -1,8 +1,8 @@
 """Retriever folders on disk: load what other libraries wrote, write what they read.
 
-Three kinds: PyLate's multi-vector layout, the single-vector layout of
-sentence-transformers, and a plain encoder folder, which has no head of its own. What
-would give other vectors than the folder's own library gives is refused, with the reason.
+PyLate's multi-vector layout, Stanford's, those of sentence-transformers, and a plain encoder
+folder, which has no head of its own (`models.formats` lists them). What would give other
+vectors than the folder's own library gives is refused, with the reason.
 """
 
 import contextlib
@@ -25,6 +25,8 @@ from optical_jax.models import (
     families,
     hf,
     layout,
+    layout_bge_m3,
+    layout_reader,
     layout_writer,
     tokenizer_files,
     weights,
@@ -32,9 +34,8 @@ from optical_jax.models import (
 from optical_jax.models import retriever as retriever_lib
 from optical_jax.models.families import EncoderConfig
 from optical_jax.models.head import HeadConfig
+from optical_jax.models.layout import Projection
 from optical_jax.models.retriever import Retriever
-
-_DENSE_TENSOR = "linear.weight"
 
 
 def load(
@@ -47,7 +48,7 @@ def load(
     """Load a retriever from a folder or a hub id.
 
     Args:
-        path: a folder in one of the three layouts, or a hub id as OWNER/NAME.
+        path: a folder in one of the layouts, or a hub id as OWNER/NAME.
         head: used instead of what the folder says: needed for a plain encoder, and to
             use a single-vector folder token by token.
         dtype: of the encoder's parameters; None keeps that of the files.
@@ -63,20 +64,25 @@ def load(
     encoder = hf.read_config(folder)
     tokenizer = tokenizer_files.read(folder, rows=encoder.vocab_size)
     if head is None:
-        found = layout.read(folder)
-        head, dense = found.head, found.dense
+        found = layout_reader.read(folder, tokenizer)
+        head, projection = found.head, found.projection
         if found.lowercase:
             _check_uncased(folder, tokenizer)
     else:
-        dense = layout.find_dense(folder) if head.projection is not None else None
-        if head.projection is not None and dense is None:
+        projection = None
+        if head.projection is not None:
+            projection = layout_reader.find_projection(folder)
+        if head.projection is not None and projection is None:
+            layout_bge_m3.refuse_pickle(folder)
             raise ValueError(
                 f"head.projection is {head.projection} but {folder} has no projection "
                 "weights; set head.projection to None or train them first"
             )
     _check_lengths(folder, encoder, head)
-    kernel = None if dense is None else _read_projection(dense, encoder, head)
-    if kernel is None:
+    kernels = None
+    if projection is not None:
+        kernels = _read_projection(projection, encoder, head)
+    if kernels is None:
         head = dataclasses.replace(head, projection=None)
     abstract = retriever_lib.abstract_params(encoder, head)
     placed = None if place is None else place(abstract)
@@ -84,12 +90,10 @@ def load(
     params = hf.read_params(folder, encoder, dtype=dtype, shardings=within)
     read = nnx.to_flat_state(params)
     values = {("encoder", *path): leaf[...] for path, leaf in read}
-    if kernel is not None:
-        values["projection", "kernel"] = (
-            kernel
-            if placed is None
-            else jax.device_put(kernel, jax.tree.leaves(placed["projection"])[0])
-        )
+    for name, value in (kernels or {}).items():
+        path = ("projection", name)
+        where = None if placed is None else jax.tree.leaves(placed["projection"][name])
+        values[path] = value if where is None else jax.device_put(value, where[0])
     special = tokenizer_files.read_special_tokens(folder, tokenizer)
     text = tokenize.TextEncoder(tokenizer, head, special=special)
     params = retriever_lib.from_values(encoder, head, values)
@@ -102,6 +106,7 @@ def save(
     *,
     license: str | None = None,  # noqa: A002 - the model card's own word
     card: str | None = None,
+    newer: bool = False,
 ) -> None:
     """Write a retriever in the layout of its head's kind; all of it or nothing.
 
@@ -113,6 +118,8 @@ def save(
         path: a folder that does not exist yet, or is empty.
         license: goes into the card's header, where card is not given.
         card: the whole text of README.md.
+        newer: write the layout of sentence-transformers 6, which no earlier version and
+            no PyLate can open.
 
     Raises:
         ValueError: if the folder has content, or the layout cannot express the head.
@@ -123,24 +130,45 @@ def save(
         skiplist=tuple(w for w in retriever.head.skiplist if known(w) is not None),
     )
     width = retriever.encoder.hidden_size
-    files = layout_writer.files(head, width=width)
+    if newer:
+        # Decoders' tokenizers may put nothing before a text.
+        first = "".join(retriever.text.tokenizer.encode("").tokens[:1])
+        files = layout_writer.newer_files(head, width=width, first=first)
+        retriever = _with_special_markers(retriever)
+    else:
+        files = layout_writer.files(head, width=width)
     with staged(path) as folder:
         write_encoder(retriever, folder)
         for name, content in files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             _write_json(folder / name, content)
-        dense = layout_writer.dense_folder(head)
-        if dense is not None:
-            kernel = np.eye(width, dtype=np.float32)
-            if head.projection is not None:
-                kernel = np.asarray(retriever.params["projection"]["kernel"][...])
-            safetensors.numpy.save_file(
-                {_DENSE_TENSOR: np.ascontiguousarray(kernel.T)},
-                folder / dense / "model.safetensors",
-                metadata={"format": "pt"},
-            )
+        for name in files:
+            if name.endswith("_Dense/config.json"):
+                _write_projection(
+                    retriever, (folder / name).with_name("model.safetensors")
+                )
         text = card if card is not None else _plain_card(license)
         (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _with_special_markers(retriever: Retriever) -> Retriever:
+    text, head = retriever.text, retriever.head
+    markers = [m for m in (head.query_marker, head.document_marker) if m is not None]
+    tokenizer = tokenizer_files.as_special(text.tokenizer, markers)
+    marked = tokenize.TextEncoder(tokenizer, head, special=text.special)
+    return dataclasses.replace(retriever, text=marked)
+
+
+def _write_projection(retriever: Retriever, path: Path) -> None:
+    head, width = retriever.head, retriever.encoder.hidden_size
+    arrays = {"kernel": np.eye(width, dtype=np.float32)}
+    if head.projection is not None:
+        given = retriever.params["projection"]
+        arrays = {name: np.asarray(leaf[...]) for name, leaf in given.items()}
+    tensors = {"linear.weight": np.ascontiguousarray(arrays["kernel"].T)}
+    if head.projection_bias:
+        tensors["linear.bias"] = arrays["bias"]
+    safetensors.numpy.save_file(tensors, path, metadata={"format": "pt"})
 
 
 def write_encoder(retriever: Retriever, folder: Path) -> None:
@@ -186,24 +214,39 @@ def _check_lengths(folder: Path, encoder: EncoderConfig, head: HeadConfig) -> No
 
 
 def _read_projection(
-    dense: Path, encoder: EncoderConfig, head: HeadConfig
-) -> jax.Array | None:
-    path = dense / "model.safetensors"
+    projection: Projection, encoder: EncoderConfig, head: HeadConfig
+) -> dict[str, jax.Array] | None:
+    """Return the projection's parameters; None for an identity, which is none."""
+    path = projection.path
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is missing; a projection is read from safetensors only"
         )
-    wanted = (head.projection, encoder.hidden_size)
-    weight = weights.read_file(path).get(_DENSE_TENSOR)
-    if weight is None or weight.shape != wanted:
+    if (projection.bias is not None) != head.projection_bias:
         raise ValueError(
-            f"{path}: {_DENSE_TENSOR} must have the shape {wanted}, got "
-            f"{None if weight is None else weight.shape}"
+            f"head.projection_bias must be {projection.bias is not None}, as the projection "
+            f"in {path} has it, got {head.projection_bias}"
         )
+    entries = weights.of_file(path)
+    shapes = {projection.weight: (head.projection, encoder.hidden_size)}
+    if projection.bias is not None:
+        shapes[projection.bias] = (head.projection,)
+    for name, wanted in shapes.items():
+        found = entries[name].shape if name in entries else None
+        if found != wanted:
+            raise ValueError(
+                f"{path}: {name} must have the shape {wanted}, got {found}"
+            )
+    weight = weights.read(entries[projection.weight])
+    made = {"kernel": jnp.asarray(weight.T, jnp.float32)}
+    if projection.bias is not None:
+        bias = weights.read(entries[projection.bias])
+        return made | {"bias": jnp.asarray(bias, jnp.float32)}
     # `save` writes the identity for a head without projection.
-    if wanted[0] == wanted[1] and np.array_equal(weight, np.eye(wanted[0])):
+    width = encoder.hidden_size
+    if head.projection == width and np.array_equal(weight, np.eye(width)):
         return None
-    return jnp.asarray(weight.T, jnp.float32)
+    return made
 
 
 def _write_json(path: Path, content: Any) -> None:  # noqa: ANN401

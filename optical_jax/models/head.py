@@ -15,8 +15,10 @@ class HeadConfig:
 
     # "multi-vector" scores by MaxSim over tokens; "single-vector" pools them into one.
     kind: Literal["multi-vector", "single-vector"] = "multi-vector"
-    # Width of the linear projection (no bias) after the encoder; None: no projection.
+    # Width of the linear projection after the encoder; None: no projection.
     projection: int | None = None
+    # Whether the projection adds a bias (BGE-M3's does, ColBERT's does not).
+    projection_bias: bool = False
     # Only for "single-vector"; "last" is the last token that is not padding.
     pooling: Literal["mean", "cls", "last"] = "mean"
     query_length: int = 32
@@ -30,6 +32,9 @@ class HeadConfig:
     attend_to_expansion: bool = False
     # Document tokens that are encoded but not scored.
     skiplist: tuple[str, ...] = ()
+    # Whether the first token ([CLS]) of queries and documents is encoded but not scored, as
+    # in BGE-M3 (Chen et al., 2024, arXiv 2402.03216).
+    skip_first: bool = False
 
     def __post_init__(self) -> None:
         """Check the lengths and the combinations that have no meaning."""
@@ -41,10 +46,20 @@ class HeadConfig:
                 )
         if self.projection is not None and self.projection < 1:
             raise ValueError(f"head.projection must be positive, got {self.projection}")
+        if self.projection is None and self.projection_bias:
+            raise ValueError(
+                "head.projection_bias needs a projection, got head.projection None; set "
+                "head.projection_bias to False"
+            )
         if self.kind == "single-vector" and self.expansion:
             raise ValueError(
                 "head.expansion scores [MASK] slots, which a single-vector head has not; "
                 "set head.expansion to False"
+            )
+        if self.kind == "single-vector" and self.skip_first:
+            raise ValueError(
+                "head.skip_first leaves a token unscored, and a single-vector head scores "
+                "none; set head.skip_first to False"
             )
 
 

@@ -1,8 +1,9 @@
-"""The JSON files of a retriever folder for a head; `models.layout` reads them back.
+"""The JSON files of a retriever folder for a head; `models.layout_modules` reads them back.
 
 Multi-vector: PyLate's layout with the module type names of sentence-transformers before 6,
 so that one folder opens in PyLate 1.6 and in sentence-transformers 6; folders with the
-newer names do not open in PyLate. Single-vector: the layout of sentence-transformers.
+newer names do not open in PyLate. Single-vector: the layout of sentence-transformers. The
+multi-vector layout of sentence-transformers 6 itself holds one more kind of head.
 """
 
 from typing import Any
@@ -11,6 +12,15 @@ from optical_jax.models import layout
 from optical_jax.models.head import HeadConfig
 
 _TYPES = "sentence_transformers.models."
+_NEWER_TYPES = {
+    "Transformer": "sentence_transformers.base.modules.transformer.Transformer",
+    "Dense": "sentence_transformers.base.modules.dense.Dense",
+    "MultiVectorMask": (
+        "sentence_transformers.multi_vector_encoder.modules.multi_vector_mask."
+        "MultiVectorMask"
+    ),
+    "Normalize": "sentence_transformers.base.modules.normalize.Normalize",
+}
 
 
 def files(head: HeadConfig, *, width: int) -> dict[str, Any]:
@@ -28,14 +38,88 @@ def files(head: HeadConfig, *, width: int) -> dict[str, Any]:
     return _single_vector_files(head, width)
 
 
-def dense_folder(head: HeadConfig) -> str | None:
-    """Return where `files` puts the projection's weights, if anywhere."""
-    if head.kind == "multi-vector":
-        return "1_Dense"
-    return None if head.projection is None else "2_Dense"
+def newer_files(head: HeadConfig, *, width: int, first: str) -> dict[str, Any]:
+    """Return what `files` does, in the multi-vector layout of sentence-transformers 6.
+
+    Markers are prompts there, which its tokenizer must take for one token each; `first` is
+    the token that every text starts with.
+
+    Raises:
+        ValueError: if the head is of the other kind, or has both a skip list and
+            `skip_first`: the layout has one list of words.
+    """
+    if head.kind != "multi-vector" or (head.skip_first and head.skiplist):
+        raise ValueError(
+            "the multi-vector layout of sentence-transformers 6 holds a multi-vector head "
+            f"with a skip list or skip_first, got head.kind={head.kind!r}, head.skip_first="
+            f"{head.skip_first} and {len(head.skiplist)} words in head.skiplist; use "
+            "--format single-vector, or leave one of them out"
+        )
+    tokens = {
+        "module_input_name": "token_embeddings",
+        "module_output_name": "token_embeddings",
+    }
+    written: dict[str, Any] = {
+        "MultiVectorMask": {
+            "skiplist_words": [first] if head.skip_first else list(head.skiplist),
+            "skiplist_tasks": ["query", "document"]
+            if head.skip_first
+            else ["document"],
+            "keep_only_token_ids": None,
+        },
+        "Normalize": tokens,
+    }
+    if head.projection is not None:
+        written = {"Dense": _dense_settings(head, width) | tokens, **written}
+    modules = [("", _NEWER_TYPES["Transformer"])]
+    modules += [
+        (f"{i}_{name}", _NEWER_TYPES[name]) for i, name in enumerate(written, 1)
+    ]
+    places = {name: path for name, (path, _) in zip(written, modules[1:], strict=True)}
+    return {
+        layout.MODULES: _module_list(*modules),
+        layout.SETTINGS: {
+            "model_type": "MultiVectorEncoder",
+            "prompts": {
+                "query": head.query_marker or "",
+                "document": head.document_marker or "",
+            },
+            "default_prompt_name": None,
+            "similarity_fn_name": "MaxSim",
+        },
+        layout.TRANSFORMER_SETTINGS: _newer_transformer_settings(head),
+        **{f"{places[name]}/config.json": fields for name, fields in written.items()},
+    }
+
+
+def _newer_transformer_settings(head: HeadConfig) -> dict[str, Any]:
+    fixed = {
+        "strategy": "fixed",
+        "attend": head.attend_to_expansion,
+        "token": None,
+        "length": head.query_length,
+    }
+    lengths = {"document_length": head.document_length}
+    if not head.expansion:
+        lengths["query_length"] = head.query_length
+    return {
+        "transformer_task": "feature-extraction",
+        "modality_config": {
+            "text": {"method": "forward", "method_output_name": "last_hidden_state"}
+        },
+        "module_output_name": "token_embeddings",
+        **lengths,
+        "query_expansion": fixed if head.expansion else None,
+    }
 
 
 def _multi_vector_files(head: HeadConfig, width: int) -> dict[str, Any]:
+    if head.skip_first:
+        raise ValueError(
+            "PyLate scores every token of a query, and head.skip_first leaves out the "
+            "first; use the layout of sentence-transformers 6 (--format "
+            "sentence-transformers-6)"
+        )
     return {
         layout.MODULES: _module_list(
             ("", _TYPES + "Transformer"), ("1_Dense", "pylate.models.Dense.Dense")
@@ -55,7 +139,7 @@ def _multi_vector_files(head: HeadConfig, width: int) -> dict[str, Any]:
             "skiplist_words": list(head.skiplist),
         },
         layout.TRANSFORMER_SETTINGS: _transformer_settings(head),
-        "1_Dense/config.json": _dense_settings(width, head.projection or width),
+        "1_Dense/config.json": _dense_settings(head, width),
     }
 
 
@@ -91,7 +175,7 @@ def _single_vector_files(head: HeadConfig, width: int) -> dict[str, Any]:
     }
     if head.projection is not None:
         modules.append(("2_Dense", _TYPES + "Dense"))
-        written["2_Dense/config.json"] = _dense_settings(width, head.projection)
+        written["2_Dense/config.json"] = _dense_settings(head, width)
     modules.append((f"{len(modules)}_Normalize", _TYPES + "Normalize"))
     return {layout.MODULES: _module_list(*modules), **written}
 
@@ -108,10 +192,10 @@ def _module_list(*modules: tuple[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def _dense_settings(width: int, projection: int) -> dict[str, Any]:
+def _dense_settings(head: HeadConfig, width: int) -> dict[str, Any]:
     return {
         "in_features": width,
-        "out_features": projection,
-        "bias": False,
+        "out_features": head.projection or width,
+        "bias": head.projection_bias,
         "activation_function": layout.IDENTITY,
     }

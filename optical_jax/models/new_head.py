@@ -1,6 +1,7 @@
 """Give an encoder a head it was not trained with: marker tokens, a projection."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ def bare(head: HeadConfig) -> HeadConfig:
     return dataclasses.replace(
         head,
         projection=None,
+        projection_bias=False,
         query_marker=None,
         document_marker=None,
         expansion=False,
@@ -31,14 +33,14 @@ def fit(
     head: HeadConfig,
     *,
     key: jax.Array,
-    projection: jax.Array | None = None,
+    projection: Mapping[str, jax.Array] | None = None,
 ) -> Retriever:
     """Return the retriever with another head, ready to be trained.
 
     Markers that the vocabulary lacks become tokens of their own; their embeddings start at
     the mean of all rows, which disturbs a trained encoder least (new rows at random were
     the cause of the slow XLM-R ColBERTs that users report). A projection that is not given
-    starts at random (normal, 0.02).
+    ({"kernel": [d p], perhaps "bias": [p]}) starts at random (normal, 0.02; bias 0).
     """
     wanted = [m for m in (head.query_marker, head.document_marker) if m is not None]
     tokenizer, embedding = retriever.text.tokenizer, None
@@ -55,14 +57,13 @@ def fit(
     flat = {path: leaf[...] for path, leaf in nnx.to_flat_state(nnx.State(params))}
     if embedding is not None:
         flat["encoder", "embeddings", "word", "embedding"] = jnp.asarray(embedding)
-    kernel = ("projection", "kernel")
-    if head.projection is None:
-        flat.pop(kernel, None)
-    elif projection is not None:
-        flat[kernel] = projection
-    else:
+    flat = {path: value for path, value in flat.items() if path[0] != "projection"}
+    if head.projection is not None:
         shape = (encoder.hidden_size, head.projection)
-        flat[kernel] = 0.02 * jax.random.normal(key, shape)
+        started = projection or {"kernel": 0.02 * jax.random.normal(key, shape)}
+        if head.projection_bias:
+            started = {"bias": jnp.zeros(head.projection), **started}
+        flat |= {("projection", name): value for name, value in started.items()}
     special = retriever.text.special
     text = tokenize.TextEncoder(tokenizer, head, special=special)
     return dataclasses.replace(

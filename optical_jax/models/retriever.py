@@ -63,10 +63,11 @@ class RetrievalModel(nnx.Module):
             else nnx.Linear(
                 encoder.hidden_size,
                 head.projection,
-                use_bias=False,
+                use_bias=head.projection_bias,
                 dtype=dtype,
                 kernel_init=nnx.initializers.normal(0.02),
                 kernel_metadata={"out_sharding": ("embed", "projection")},
+                bias_metadata={"out_sharding": ("projection",)},
                 rngs=rngs,
             )
         )

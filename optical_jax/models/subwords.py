@@ -217,18 +217,18 @@ def _replaced(state: dict[str, Any], pieces: dict[str, float]) -> dict[str, Any]
         **state,
         "model": model,
         "added_tokens": [{**token, "id": ids[token["content"]]} for token in special],
-        "post_processor": _renumber(state["post_processor"], ids),
+        "post_processor": renumber(state["post_processor"], ids),
     }
 
 
-def _renumber(part: Any, ids: dict[str, int]) -> Any:  # noqa: ANN401 - JSON
+def renumber(part: Any, ids: dict[str, int]) -> Any:  # noqa: ANN401 - JSON
     """Give the special tokens of a post-processor their new ids, wherever they stand."""
     if isinstance(part, dict):
         if set(part) == {"id", "ids", "tokens"}:
             return {**part, "ids": [ids[token] for token in part["tokens"]]}
-        return {key: _renumber(value, ids) for key, value in part.items()}
+        return {key: renumber(value, ids) for key, value in part.items()}
     if isinstance(part, list):
         if [type(value) for value in part] == [str, int]:
             return [part[0], ids[part[0]]]
-        return [_renumber(value, ids) for value in part]
+        return [renumber(value, ids) for value in part]
     return part

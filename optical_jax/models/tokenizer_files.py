@@ -7,6 +7,7 @@ how a text is normalised and split. Families differ in what stands around a text
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,26 @@ def write(text: tokenize.TextEncoder, folder: Path, *, length: int) -> None:
     (folder / "tokenizer_config.json").write_text(
         json.dumps(stated, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
+
+
+def as_special(
+    tokenizer: tokenizers.Tokenizer, tokens: Sequence[str], *, rstrip: bool = False
+) -> tokenizers.Tokenizer:
+    """Return a tokenizer that finds these tokens of its own in a text as they are spelt.
+
+    With rstrip, blanks behind them belong to them.
+
+    A token that is merely in the vocabulary may be lowercased or taken apart when it stands
+    in a text, where other libraries put a head's markers.
+    """
+    copy = tokenizers.Tokenizer.from_str(tokenizer.to_str())
+    copy.add_special_tokens(
+        [
+            tokenizers.AddedToken(t, special=True, normalized=False, rstrip=rstrip)
+            for t in tokens
+        ]
+    )
+    return copy
 
 
 def check_vocabulary(tokenizer: tokenizers.Tokenizer, *, rows: int) -> None:

@@ -27,6 +27,7 @@ from optical_jax.models import (
     spelled_names,
     subwords,
     tokenizer_files,
+    trim,
     weights,
 )
 from optical_jax.models.head import HeadConfig
@@ -45,9 +46,10 @@ _ID_FIELDS = (
 class VocabularyConfig:
     """Say which pieces a student's vocabulary has and how their rows start."""
 
-    # "keep" the teacher's vocabulary as it is; "extend" it; "replace" it but for the
-    # special tokens (for scripts that the teacher never saw).
-    mode: Literal["keep", "extend", "replace"] = "extend"
+    # "keep" the teacher's vocabulary as it is; "trim" it to the pieces that the bitext uses
+    # (both sides), for a teacher that knows the language and many others; "extend" it;
+    # "replace" it but for the special tokens (for scripts that the teacher never saw).
+    mode: Literal["keep", "trim", "extend", "replace"] = "extend"
     # Pieces trained on the student's language; those the teacher has are not added twice.
     size: int = 12_000
     # Rarer pieces are left out.
@@ -119,6 +121,8 @@ def transplant(
         )
     if not pairs:
         raise ValueError("a vocabulary is trained on bitext, got 0 pairs")
+    if config.mode == "trim":
+        return _trimmed(tokenizer, embeddings, pairs, config)
     copied = names.find(pairs)
     student = subwords.train(
         tokenizer,
@@ -148,6 +152,24 @@ def transplant(
     changed = names.resplit(copied, teacher=tokenizer, student=student)
     report["names_resplit"] = round(len(changed) / max(len(copied), 1), 4)
     return Transplant(tokenizer=student, embeddings=rows, report=report)
+
+
+def _trimmed(
+    tokenizer: tokenizers.Tokenizer,
+    embeddings: Float[np.ndarray, "v d"],
+    pairs: Sequence[Pair],
+    config: VocabularyConfig,
+) -> Transplant:
+    made = trim.trim(tokenizer, (text for pair in pairs for text in pair))
+    size = -(-len(made.kept) // config.row_multiple) * config.row_multiple
+    rows = np.zeros((size, embeddings.shape[1]), np.float32)
+    rows[: len(made.kept)] = embeddings[made.kept]
+    dropped = tokenizer.get_vocab_size() - len(made.kept)
+    return Transplant(
+        tokenizer=made.tokenizer,
+        embeddings=rows,
+        report={"kept": len(made.kept), "added": 0, "dropped": dropped},
+    )
 
 
 def _rows(

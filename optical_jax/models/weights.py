@@ -92,6 +92,15 @@ def read_file(path: Path) -> dict[str, np.ndarray]:
     return {entry.name: read(entry) for entry in _listed(path)}
 
 
+def of_file(path: Path) -> dict[str, Entry]:
+    """Return what one safetensors file holds, by name, without reading any.
+
+    Raises:
+        ValueError: if the file is truncated or not safetensors.
+    """
+    return {entry.name: entry for entry in _listed(path)}
+
+
 def files(folder: Path) -> list[Path]:
     """Return the files that hold the folder's weights.
 

@@ -13,7 +13,7 @@ from optical_jax.training import workdir as workdir_lib
 
 @dataclass(frozen=True, kw_only=True)
 class HeadOptions:
-    """Use both encoders with this head instead of what their folders say.
+    """Use encoders with this head instead of what their folders say.
 
     Given one field, every other one has the default of a plain multi-vector head: no
     projection, no markers, no expansion, no skip list.
@@ -22,6 +22,8 @@ class HeadOptions:
     kind: Literal["multi-vector", "single-vector"] | None = None
     # Width of the folder's linear projection; None: it is not used.
     projection: int | None = None
+    # Whether that has a bias.
+    projection_bias: bool | None = None
     # Only for "single-vector".
     pooling: Literal["mean", "cls", "last"] | None = None
     # Tokens that queries and documents are cut to, special ones included.
@@ -36,6 +38,8 @@ class HeadOptions:
     attend_to_expansion: bool | None = None
     # Document tokens that are not scored.
     skiplist: tuple[str, ...] | None = None
+    # Whether the first token of a text is not scored.
+    skip_first: bool | None = None
 
     def resolve(self) -> HeadConfig | None:
         """Return the head, or None if no field is given."""

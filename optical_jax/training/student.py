@@ -8,7 +8,14 @@ import jax
 
 from optical_jax.config import Config
 from optical_jax.data.sources import Pair
-from optical_jax.models import folder, hf, layout, new_head, retriever, vocabulary
+from optical_jax.models import (
+    folder,
+    hf,
+    layout_reader,
+    new_head,
+    retriever,
+    vocabulary,
+)
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
 from optical_jax.training.progress import Say
@@ -78,9 +85,14 @@ def with_attention(student: Retriever, *, bidirectional: bool | None) -> Retriev
     return dataclasses.replace(student, encoder=encoder)
 
 
-def _projection(origin: Path, head: HeadConfig) -> jax.Array | None:
+def _projection(origin: Path, head: HeadConfig) -> dict[str, jax.Array] | None:
     """Return the projection that the folder was trained with, if it has the head's width."""
-    if head.projection is None or layout.find_dense(origin) is None:
+    if head.projection is None or layout_reader.find_projection(origin) is None:
         return None
-    bare = dataclasses.replace(new_head.bare(head), projection=head.projection)
-    return folder.load(origin, head=bare).params["projection"]["kernel"][...]
+    bare = dataclasses.replace(
+        new_head.bare(head),
+        projection=head.projection,
+        projection_bias=head.projection_bias,
+    )
+    trained = folder.load(origin, head=bare).params["projection"]
+    return {name: leaf[...] for name, leaf in trained.items()}

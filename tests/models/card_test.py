@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import yaml
 
-from optical_jax.models import card
+from optical_jax.models import card, formats
 from tests.models import tiny
 
 ROW = {
@@ -88,7 +88,7 @@ def test_head_is_described() -> None:
         ("encoder", "AutoModel.from_pretrained("),
     ],
 )
-def test_use_names_the_readers_of_the_layout(layout: card.Layout, reader: str) -> None:
+def test_use_names_the_readers_of_the_layout(layout: formats.Name, reader: str) -> None:
     head = tiny.POOLED if layout == "single-vector" else tiny.COLBERT
     assert reader in card.render(FACTS, head, layout)
 

@@ -89,14 +89,14 @@ def test_dense_with_an_activation(colbert: retriever.Retriever, tmp_path: Path) 
     folder.save(colbert, tmp_path / "out")
     edit(
         tmp_path / "out" / "1_Dense" / "config.json",
-        bias=True,
         activation_function="torch.nn.modules.activation.Tanh",
+        use_residual=True,
     )
-    with pytest.raises(ValueError, match=r"bias must be False, got True; act.*Tanh"):
+    with pytest.raises(ValueError, match=r"linear: act.*Tanh'; use_residual must"):
         folder.load(tmp_path / "out")
 
 
-def test_native_multi_vector_folder(
+def test_modules_of_one_library_and_settings_of_another(
     colbert: retriever.Retriever, tmp_path: Path
 ) -> None:
     folder.save(colbert, tmp_path / "out")
@@ -105,7 +105,8 @@ def test_native_multi_vector_folder(
         model_type="MultiVectorEncoder",
     )
     with pytest.raises(
-        ValueError, match="model_type 'ColBERT', got .*save it in PyLate"
+        ValueError,
+        match="model_type 'ColBERT' .PyLate.* got Transformer, Dense and 'Mul",
     ):
         folder.load(tmp_path / "out")
 

@@ -32,12 +32,23 @@ def test_projection_is_new_or_the_one_given():
     made = new_head.fit(_plain(), head, key=jax.random.key(0))
     assert made.params["projection"]["kernel"][...].shape == (16, 4)
     given = jnp.full((16, 4), 0.5)
-    kept = new_head.fit(_plain(), head, key=jax.random.key(0), projection=given)
+    kept = new_head.fit(
+        _plain(), head, key=jax.random.key(0), projection={"kernel": given}
+    )
     np.testing.assert_array_equal(kept.params["projection"]["kernel"][...], given)
     assert (
         "projection"
         not in new_head.fit(kept, tiny.TOKENWISE, key=jax.random.key(0)).params
     )
+
+
+def test_bias_starts_at_zero_or_is_the_one_given() -> None:
+    head = dataclasses.replace(tiny.TOKENWISE, projection=4, projection_bias=True)
+    made = new_head.fit(_plain(), head, key=jax.random.key(0))
+    np.testing.assert_array_equal(made.params["projection"]["bias"][...], np.zeros(4))
+    given = {"kernel": jnp.full((16, 4), 0.5), "bias": jnp.ones(4)}
+    kept = new_head.fit(_plain(), head, key=jax.random.key(0), projection=given)
+    np.testing.assert_array_equal(kept.params["projection"]["bias"][...], np.ones(4))
 
 
 def test_bare_asks_nothing_of_a_vocabulary():

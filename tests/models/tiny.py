@@ -1,6 +1,7 @@
 """Tiny random retrievers with tokenizers of both kinds; no network, made in milliseconds."""
 
 import dataclasses
+import functools
 import string
 
 import jax
@@ -71,13 +72,16 @@ def wordpiece(*, accents: bool = False, markers: bool = True) -> tokenizers.Toke
     return _finish(tokenizer, special, ("[CLS]", "[SEP]"), markers=markers)
 
 
-def unigram(*, markers: bool = True) -> tokenizers.Tokenizer:
+def unigram(*, markers: bool = True, punctuation: bool = False) -> tokenizers.Tokenizer:
     """An XLM-R-like tokenizer: <s>, <pad>, </s>, <unk> first, <mask> last."""
     special = ["<s>", "<pad>", "</s>", "<unk>"]
     words = ["▁habari", "▁dunia", "▁book", "▁the", "▁who", "▁word", "bari", "▁"]
     pieces = [(token, 0.0) for token in special]
     pieces += [(word, -2.0) for word in words]
-    pieces += [(letter, -5.0) for letter in _letters()] + [("<mask>", 0.0)]
+    letters = _letters()
+    if punctuation:
+        letters += sorted(set(string.punctuation) - set(letters))
+    pieces += [(letter, -5.0) for letter in letters] + [("<mask>", 0.0)]
     tokenizer = tokenizers.Tokenizer(models.Unigram(pieces, unk_id=3))
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.Lowercase()]
@@ -192,13 +196,23 @@ def with_head(model: retriever.Retriever, **fields: object) -> retriever.Retriev
     return model.with_head(dataclasses.replace(model.head, **fields))
 
 
+@functools.partial(jax.jit, static_argnames="graph")
+def _vectors(params, ids, mask, *, graph):  # noqa: ANN001, ANN202
+    return nnx.merge(graph, params)(ids, mask)
+
+
 def vectors(
     model: retriever.Retriever, rows: list[tokenize.Encoded]
 ) -> list[np.ndarray]:
     """Scored vectors of each text, [t p], or [1 p] for a single-vector head."""
     length = max(len(row.ids) for row in rows)
     batch = tokenize.pad(rows, length, pad_id=model.text.pad_id)
-    out = np.asarray(jax.jit(model.vectors)(model.params, batch["ids"], batch["mask"]))
+    # Without what the model does not see, most heads share one compiled program.
+    head = dataclasses.replace(
+        model.head, skiplist=(), query_marker=None, document_marker=None
+    )
+    graph = retriever.graphdef(model.encoder, head, dtype=model.dtype)
+    out = np.asarray(_vectors(model.params, batch["ids"], batch["mask"], graph=graph))
     if model.head.kind == "single-vector":
         return list(out)
     return [row[scored] for row, scored in zip(out, batch["scored"], strict=True)]

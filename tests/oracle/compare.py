@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+_KINDS = ("query", "document")
 Encode = Callable[[list[str]], Sequence[np.ndarray]]
 
 # Float32 over two to six layers; the two frameworks sum in different orders.
@@ -28,6 +29,19 @@ def difference(case: Path, kind: str, encode: Encode) -> float:
         )
         worst = max(worst, float(np.abs(found - wanted).max()))
     return worst
+
+
+def maxsim_difference(case: Path, queries: Encode, documents: Encode) -> float:
+    """Largest difference of MaxSim scores, of all the case's texts against all of them."""
+    stated = np.load(case.with_suffix(".npz"))
+    texts = stated["texts"].tolist()
+    ours = _scores(*([stated[f"{k}{i}"] for i in range(len(texts))] for k in _KINDS))
+    found = ([np.asarray(v) for v in encode(texts)] for encode in (queries, documents))
+    return float(np.abs(ours - _scores(*found)).max())
+
+
+def _scores(queries: list[np.ndarray], documents: list[np.ndarray]) -> np.ndarray:
+    return np.array([[(q @ d.T).max(axis=1).sum() for d in documents] for q in queries])
 
 
 def folders(root: Path) -> dict[str, tuple[Path, bool]]:
