@@ -14,7 +14,7 @@ from optical_jax.models import (
     layout_reader,
     new_head,
     retriever,
-    vocabulary,
+    vocabulary_folder,
 )
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
@@ -46,7 +46,7 @@ def start(
     if config.student.vocabulary.mode != "keep":
         encoder_folder = run / "vocabulary"
         if not encoder_folder.is_dir():
-            report = vocabulary.transplant_folder(
+            report = vocabulary_folder.transplant(
                 origin,
                 encoder_folder,
                 pairs(),

@@ -8,7 +8,7 @@ import transformers
 from tokenizers import models
 
 from optical_jax.data.sources import Pair
-from optical_jax.models import folder, vocabulary
+from optical_jax.models import folder, vocabulary, vocabulary_folder
 from optical_jax.models.vocabulary import VocabularyConfig
 from tests.models import tiny
 
@@ -168,7 +168,7 @@ def test_folder_opens_here_and_in_transformers(
 ) -> None:
     accented = [Pair("the book", "Ẹ káàárọ̀ ọjọ́ rere नमस्ते दुनिया")] * 4
     folder.save(tiny.make(tiny.TOKENWISE, family=family), tmp_path / "teacher")
-    report = vocabulary.transplant_folder(
+    report = vocabulary_folder.transplant(
         tmp_path / "teacher",
         tmp_path / "student",
         pairs + accented,
@@ -201,7 +201,7 @@ def test_folder_is_whole_or_absent(pairs: list[Pair], tmp_path: Path) -> None:
     config = VocabularyConfig(size=100)
 
     def transplant() -> None:
-        vocabulary.transplant_folder(teacher, tmp_path / "out", pairs, config, seed=0)
+        vocabulary_folder.transplant(teacher, tmp_path / "out", pairs, config, seed=0)
 
     transplant()
     with pytest.raises(ValueError, match="exists already"):
