@@ -28,6 +28,6 @@ def get_config() -> Config:
             *pb.tatoeba("swh"),
             *pb.questions("swa"),
         ),
-        steps=500,
+        steps=400,
         cache_teacher=False,
     )

@@ -37,6 +37,6 @@ def get_config() -> Config:
             *pb.questions("yor"),
         ),
         exclude_but=("yor-train",),
-        steps=600,
+        steps=500,
         cache_teacher=False,
     )

@@ -30,6 +30,6 @@ def get_config() -> Config:
             *pb.flores("tgl_Latn"),
             *pb.words("tl"),
         ),
-        steps=300,
+        steps=200,
         cache_teacher=False,
     )
