@@ -148,7 +148,7 @@ def convert(options: Options, *, say: Callable[[str], None] = lambda _: None) ->
     adapted, limits = adapt.adapt(retriever, options.format)
     for limit in limits:
         say(f"note: {limit}")
-    text = card.render(_facts(options, limits), adapted.head, options.format)
+    text = card.render(_facts(options, limits, adapted), adapted.head, options.format)
     with folder.staged(options.output) as staging:
         if options.format in ("encoder", "stanford"):
             folder.write_encoder(adapted, staging)
@@ -226,7 +226,10 @@ def _load(options: Options) -> Retriever:
         raise
 
 
-def _facts(options: Options, limits: tuple[str, ...]) -> card.Facts:
+def _facts(
+    options: Options, limits: tuple[str, ...], retriever: Retriever
+) -> card.Facts:
+    architecture = families.of(retriever.encoder).architecture
     results = []
     if options.results is not None:
         results = card_facts.read_json(options.results)["rows"]
@@ -236,6 +239,8 @@ def _facts(options: Options, limits: tuple[str, ...]) -> card.Facts:
         license=options.license,
         results=results,
         limits=limits,
+        # AutoModel would put a random decoder on the encoder of a T5.
+        reader=architecture if architecture.endswith("EncoderModel") else "AutoModel",
     )
     if workdir.is_run(options.input):
         return card_facts.of_run(facts, options.input)

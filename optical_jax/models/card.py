@@ -54,6 +54,8 @@ class Facts:
     config: Mapping[str, Any] | None = None
     # Rows {collection, queries, method, seed, measures} of a results file.
     results: Sequence[Mapping[str, Any]] = ()
+    # transformers' class that reads the encoder.
+    reader: str = "AutoModel"
     # What a user must know beside what every card says.
     limits: tuple[str, ...] = ()
 
@@ -65,7 +67,7 @@ def render(facts: Facts, head: HeadConfig, layout: Name) -> str:
         f"# {facts.name}\n",
         _summary(facts, head, layout),
         "## Use\n",
-        FORMATS[layout].use.format(name=json.dumps(facts.name)),
+        FORMATS[layout].use.format(name=json.dumps(facts.name), reader=facts.reader),
         "" if layout == "encoder" else _OURS.format(name=json.dumps(facts.name)),
         _measures(facts.results),
         _training(facts),

@@ -109,16 +109,16 @@ vectors = model.encode(["..."])
     ),
     "encoder": Format(
         contents="the encoder and its tokenizer, without a head",
-        opens="transformers (AutoModel)",
+        opens="transformers (AutoModel; T5's as T5EncoderModel)",
         library="transformers",
         tags=("feature-extraction",),
         use="""\
 The encoder alone, without a retrieval head:
 
 ```python
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoTokenizer, {reader}
 
-tokenizer, model = AutoTokenizer.from_pretrained({name}), AutoModel.from_pretrained({name})
+tokenizer, model = AutoTokenizer.from_pretrained({name}), {reader}.from_pretrained({name})
 ```
 """,
     ),

@@ -8,7 +8,7 @@ from flax import nnx
 
 from optical_jax import convert, train
 from optical_jax.config import MeshConfig, StudentConfig
-from optical_jax.models import families, folder
+from optical_jax.models import families, folder, parity
 from optical_jax.models.vocabulary import VocabularyConfig
 from optical_jax.training import workdir
 from tests.models import tiny
@@ -52,9 +52,11 @@ def test_t5_from_bitext_to_a_folder(tmp_path: Path) -> None:
     options = convert.Options(
         input=tmp_path / "run", output=tmp_path / "out", format="encoder"
     )
-    assert convert.convert(options) <= convert.TOLERANCE
+    assert convert.convert(options) <= parity.TOLERANCE
     written = json.loads((tmp_path / "out" / "config.json").read_text())
     assert written["architectures"] == ["T5EncoderModel"]
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "T5EncoderModel.from_pretrained(" in card
     read = folder.load(tmp_path / "out", head=tiny.TOKENWISE)
     # The best step is exported, which is seldom the last of so few.
     best = _flat(workdir.load_student(config.workdir).params)

@@ -9,7 +9,7 @@ from flax import nnx
 
 from optical_jax import convert, train
 from optical_jax.config import MeshConfig, StudentConfig
-from optical_jax.models import folder
+from optical_jax.models import folder, parity
 from optical_jax.models.lora import LoraConfig
 from optical_jax.models.stack import EncoderOptions
 from optical_jax.training import checkpoint, optimizer, trained, workdir
@@ -87,7 +87,7 @@ def test_checkpoints_and_optimizer_hold_adapters_alone(run):
 def test_the_export_is_a_plain_encoder_with_the_vectors_of_the_run(run, tmp_path):
     _, result = run
     options = convert.Options(input=result.workdir, output=tmp_path / "out")
-    assert convert.convert(options) <= convert.TOLERANCE
+    assert convert.convert(options) <= parity.TOLERANCE
     exported = folder.load(tmp_path / "out")
     student = workdir.load_student(result.workdir)
     for a, b in zip(
