@@ -24,16 +24,16 @@ def _spell(name):
 @pytest.fixture(scope="module")
 def names():
     rng = random.Random(0)
-    return sorted({_name(rng) for _ in range(260)})
+    return sorted({_name(rng) for _ in range(180)})
 
 
 @pytest.fixture(scope="module")
 def pairs(names):
-    """Two sentences of each of the first 160 names; both sides have words of their own."""
+    """Two sentences of each of the first 90 names; both sides have words of their own."""
     rng = random.Random(1)
     verbs = {"saw": "liona", "found": "lipata", "left": "liacha", "made": "lifanya"}
     made = []
-    for name in names[:160] * 2:
+    for name in names[:90] * 2:
         verb, other = rng.choice(list(verbs)), rng.choice(list(verbs))
         source = f"they {verb} {name} and {other} it"
         made.append(
@@ -73,7 +73,7 @@ def _transplant(teacher, pairs, **fields):
 
 def test_names_that_the_bitext_lacks_get_the_teachers_rows(teacher, pairs, names):
     rows, made = _transplant(teacher, pairs, spelled_names=1000)
-    missing = [n for n in names[160:] if _spell(n) != n.lower()]
+    missing = [n for n in names[90:] if _spell(n) != n.lower()]
     right = 0
     for name in missing:
         split = made.tokenizer.encode(_spell(name), add_special_tokens=False)
@@ -88,14 +88,16 @@ def test_names_that_the_bitext_lacks_get_the_teachers_rows(teacher, pairs, names
 def test_none_are_made_unless_asked_for(teacher, pairs, names):
     _, made = _transplant(teacher, pairs)
     assert made.report["spelled_names"] == 0
-    missing = [n for n in names[160:] if _spell(n) != n.lower()]
+    missing = [n for n in names[90:] if _spell(n) != n.lower()]
     splits = [
         made.tokenizer.encode(_spell(n), add_special_tokens=False) for n in missing
     ]
     assert np.mean([len(split.ids) > 1 for split in splits]) > 0.9
 
 
-def test_no_word_of_the_bitext_and_no_start_of_a_copied_word_is_made(teacher, pairs):
+def test_words_of_the_bitext_starts_of_copied_words_and_too_many_are_not_made(
+    teacher, pairs
+):
     found = spelled_names.find(
         pairs, teacher=teacher, student=teacher, copied={}, size=1000
     )
@@ -104,16 +106,11 @@ def test_no_word_of_the_bitext_and_no_start_of_a_copied_word_is_made(teacher, pa
     assert not seen & found.keys()
     some = next(iter(found))
     without = spelled_names.find(
-        pairs, teacher=teacher, student=teacher, copied={some + "ngo": 1}, size=1000
+        pairs, teacher=teacher, student=teacher, copied={some + "ngo": 1}, size=5
     )
-    assert without.keys() == found.keys() - {some}
-
-
-def test_the_size_is_kept(teacher, pairs):
-    found = spelled_names.find(
-        pairs, teacher=teacher, student=teacher, copied={}, size=10
-    )
-    assert len(found) == 10
+    assert len(without) == 5
+    assert some not in without
+    assert without.keys() <= found.keys()
 
 
 def test_bitext_without_respelt_names_gives_none(teacher):
