@@ -5,7 +5,9 @@
     python -m optical_jax.evaluate --workdir work/xquad_de --collection COLLECTIONS/xquad \
         --queries de --topline_queries en --no-titles
 
-RAW: see configs/public_bitext.py. Not run yet: there is no result.
+RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, 2 cores shared with other
+work: 400 steps in 10 min, preparation included. R@10 .835, RR@10 .644; topline .982, .908
+(results/objectives.json).
 """
 
 from configs import public_bitext as pb
