@@ -8,10 +8,10 @@ with the same parameters, bit for bit, on the same mesh.
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from optical_jax import command, config_io
 from optical_jax.config import Config
 from optical_jax.training import (
     checkpoint,
+    distributed,
     inputs,
     optimizer,
     progress,
@@ -52,6 +53,7 @@ def run(config: Config) -> Result:
     Raises:
         ValueError: on bad input, before any long work where that can be seen.
         FloatingPointError: if the loss stops being a number; names step and cause.
+        SystemExit: after a SIGTERM, with status 0: the run is saved and can go on.
     """
     began = time.time()
 
@@ -73,7 +75,8 @@ def run(config: Config) -> Result:
             shown.say(f"run {config.name} in {folder} on {_describe(mesh)}")
 
             # --------------------------------------------------------- data and encoders
-            made = inputs.make(config, folder, say=shown.say)
+            with distributed.leader_first("inputs"):
+                made = inputs.make(config, folder, say=shown.say)
             epochs = config.steps * config.data.batch_size / made.epoch
             shown.say(
                 f"{config.steps} steps of {config.data.batch_size}: {epochs:.2f} epochs"
@@ -98,8 +101,9 @@ def run(config: Config) -> Result:
                 frozen_shardings=frozen_shardings,
                 mesh=mesh,
             )
-            loop = _Loop(config, made, checkpoints, shown, mesh)
-            measures = loop.run(train_step, state, frozen, first, last)
+            with distributed.preemption() as preempted:
+                loop = _Loop(config, made, checkpoints, shown, mesh, preempted)
+                measures = loop.run(train_step, state, frozen, first, last)
     return Result(folder, last, measures, time.time() - began)
 
 
@@ -113,12 +117,14 @@ class _Loop:
         checkpoints: checkpoint.Checkpoints,
         shown: progress.Progress,
         mesh: Mesh,
+        preempted: Callable[[int], bool],
     ):
         self._config = config
         self._made = made
         self._checkpoints = checkpoints
         self._shown = shown
         self._mesh = mesh
+        self._preempted = preempted
         self._shapes: set[Any] = set()
         self._measures: dict[str, float] = {}
 
@@ -143,10 +149,14 @@ class _Loop:
             if new:  # the rates leave compilation out
                 meter.skip(metrics)
             else:
-                meter.add(batch)
+                meter.add(batch, placed)
             self._shown.step(step)
-            evaluated = step % config.eval_every == 0 or step == last
-            saved = step % config.save_every == 0 or evaluated
+            preempted = step < last and self._preempted(step)
+            # There is no time to measure before the machine is taken away.
+            evaluated = not preempted and (
+                step % config.eval_every == 0 or step == last
+            )
+            saved = preempted or step % config.save_every == 0 or evaluated
             if step % config.log_every == 0 or saved:
                 values = {k: float(v) for k, v in jax.device_get(metrics).items()}
                 self._shown.log(step, values | meter.rates())
@@ -157,6 +167,8 @@ class _Loop:
                 self._checkpoints.save(
                     step, state, self._made.batches, metrics=measures
                 )
+            if preempted:
+                self._stop(step)
             if evaluated:
                 meter = _Meter()
         self._checkpoints.wait()
@@ -167,6 +179,14 @@ class _Loop:
         measures = self._evaluate(0, state)
         if self._checkpoints.latest is None:
             self._checkpoints.save(0, state, self._made.batches, metrics=measures)
+
+    def _stop(self, step: int) -> NoReturn:
+        """End the process: whoever sent SIGTERM takes the machine away."""
+        self._checkpoints.wait()
+        self._shown.say(
+            f"stopped by SIGTERM; step {step} is saved, the same command goes on from it"
+        )
+        raise SystemExit(distributed.preempted_status())
 
     def _announce(self, batch: Any) -> bool:  # noqa: ANN401
         """Tell whether the batch has a new shape, and say that it is compiled."""
@@ -196,11 +216,13 @@ class _Meter:
         self._began = self._last = time.perf_counter()
         self._pairs = self._tokens = 0
 
-    def add(self, batch: Any) -> None:  # noqa: ANN401
-        """Count this host's share of a batch, over all hosts."""
+    def add(self, batch: Any, whole: Any) -> None:  # noqa: ANN401
+        """Count a batch by this host's share of it."""
         masks = [values["mask"] for values in batch.values()]
-        self._pairs += len(masks[0]) * jax.process_count()
-        self._tokens += sum(int(np.sum(m)) for m in masks) * jax.process_count()
+        pairs = len(next(iter(whole.values()))["mask"])
+        self._pairs += pairs
+        real = sum(int(np.sum(m)) for m in masks)
+        self._tokens += real * pairs // len(masks[0])
         self._last = time.perf_counter()
 
     def skip(self, metrics: Any) -> None:  # noqa: ANN401
@@ -232,13 +254,13 @@ def _state(config: Config, learned: nnx.State, mesh: Mesh):  # noqa: ANN202
         return TrainState(jnp.zeros((), jnp.int32), params, tx.init(params))
 
     shardings = sharding.of_state(jax.eval_shape(init, learned), mesh)
-    params = jax.device_put(learned, shardings.params)
+    params = sharding.place(learned, shardings.params)
     return jax.jit(init, out_shardings=shardings)(params), tx, shardings
 
 
 def _placed(frozen: step_lib.Frozen, mesh: Mesh):  # noqa: ANN202
     shardings = sharding.of_state(jax.eval_shape(lambda: frozen), mesh)
-    return jax.device_put(frozen, shardings), shardings
+    return sharding.place(frozen, shardings), shardings
 
 
 def _check_finite(step: int, values: dict[str, float], latest: int | None) -> None:
@@ -262,7 +284,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
     command.cache_compilations(cache / "optical_jax")
-    run(config_io.parse(argv, prog="python -m optical_jax.train"))
+    distributed.start()
+    config = config_io.parse(argv, prog="python -m optical_jax.train")
+    try:
+        run(config)
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        raise OSError(
+            f"process {jax.process_index()} of {jax.process_count()} failed, most likely "
+            f"because another one ended ({' '.join(str(error).split())[:300]}); start all "
+            "of them again: the run goes on from its newest checkpoint"
+        ) from error
     return 0
 
 

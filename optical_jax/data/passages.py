@@ -128,10 +128,15 @@ class Draws:
             drawn[:, 0] = np.where(near >= 0, near, drawn[:, 0])
         return drawn
 
-    def __call__(self, rows: Any) -> dict[str, np.ndarray]:  # noqa: ANN401
-        """Return vectors float16 [d l p], mask and scored [d l] of a batch's passages."""
+    def __call__(self, rows: Any, own: np.ndarray) -> dict[str, np.ndarray]:  # noqa: ANN401
+        """Return vectors float16 [d l p], mask and scored [d l] of a batch's passages.
+
+        Args:
+            rows: the whole batch's: what it draws is the same on any number of hosts.
+            own: numbers of the rows whose passages are returned.
+        """
         pairs = np.array([index for index, _ in rows], np.int64)
-        positions = self.positions(pairs).ravel()
+        positions = self.positions(pairs)[own].ravel()
         lengths = self.vectors.lengths
         longest = int(lengths.max())
         width = self.vectors.vectors.shape[1]

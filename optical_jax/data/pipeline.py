@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import grain
-import jax
 import numpy as np
 
 from optical_jax.data import marks, teacher_vectors, tokenize
@@ -31,6 +30,8 @@ class Examples(Protocol):
 
 # The examples of a batch: (index, {field: [Encoded, ...], column of numbers: [...]}).
 Rows = Sequence[tuple[int, Mapping[str, list]]]
+# Makes a field of a batch's rows; returns what belongs to those of this host, by number.
+Shared = Callable[[Rows, np.ndarray], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +145,9 @@ class Assemble:
     fields: Mapping[str, Field]
     buckets: tuple[int, ...]
     # What a batch holds beside its examples' own texts, made of its rows.
-    shared: Mapping[str, Callable[[Rows], dict[str, np.ndarray]]]
+    shared: Mapping[str, Shared]
+    # Which rows of a batch are this host's, in rising order; None: all.
+    own: np.ndarray | None = None
 
     def __call__(self, rows: Rows) -> Batch:
         """Return {field: {ids or vectors, mask, scored, extras}}, [b l] or [b texts l].
@@ -155,8 +158,8 @@ class Assemble:
         live = [n for n, f in self.fields.items() if f.cached is None]
         longest = max(len(e.ids) for _, row in rows for n in live for e in row[n])
         bucket = next((b for b in self.buckets if b >= longest), longest)
-        share = slice(jax.process_index(), None, jax.process_count())
-        mine = rows[share]
+        own = np.arange(len(rows)) if self.own is None else self.own
+        mine = [rows[i] for i in own]
         batch = {}
         for name, field in self.fields.items():
             encoded = [e for _, row in mine for e in row[name]]
@@ -174,7 +177,7 @@ class Assemble:
                     k: v.reshape(len(mine), -1, length) for k, v in padded.items()
                 }
             batch[name] = padded | more
-        return batch | {name: make(mine) for name, make in self.shared.items()}
+        return batch | {name: make(rows, own) for name, make in self.shared.items()}
 
 
 def stream(
@@ -186,7 +189,8 @@ def stream(
     window: int,
     buckets: tuple[int, ...],
     seed: int,
-    shared: Mapping[str, Callable[[Rows], dict[str, np.ndarray]]] | None = None,
+    shared: Mapping[str, Shared] | None = None,
+    own: np.ndarray | None = None,
 ) -> grain.MapDataset:
     """Return the endless sequence of training batches of this host.
 
@@ -200,16 +204,12 @@ def stream(
         buckets: padded lengths.
         seed: of every shuffle.
         shared: further fields of the batch, made of its rows.
+        own: numbers of the rows that this host's devices hold, in rising order
+            (training.sharding.own_rows); None: all of them.
 
     Raises:
-        ValueError: if batch_size is not divisible by the number of hosts, or there are
-            no examples.
+        ValueError: if there are no examples.
     """
-    if batch_size % jax.process_count():
-        raise ValueError(
-            f"data.batch_size must be divisible by {jax.process_count()} hosts, "
-            f"got {batch_size}"
-        )
     groups = [(indices, weight) for indices, weight in groups if len(indices)]
     if not groups:
         raise ValueError(
@@ -229,7 +229,8 @@ def stream(
     ordered = LengthSorted(
         windows, fields=fields, batch_size=batch_size, batches=window, seed=seed
     )
-    return ordered.map(Assemble(fields=fields, buckets=buckets, shared=shared or {}))
+    assemble = Assemble(fields=fields, buckets=buckets, shared=shared or {}, own=own)
+    return ordered.map(assemble)
 
 
 class Merged(grain.MapDataset):

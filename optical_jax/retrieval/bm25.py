@@ -6,19 +6,26 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
-import bm25s
 import numpy as np
 import scipy.sparse
 import Stemmer
-from bm25s.tokenization import Tokenizer
 from jaxtyping import Float
 
 from optical_jax.data import scripts, textfile
 from optical_jax.retrieval.search import Ranking
 
-# It sets its own logger to DEBUG, which shows wherever logging is configured.
-logging.getLogger("bm25s").setLevel(logging.WARNING)
+
+def _library() -> ModuleType:
+    # Its import runs a computation on jax's devices, which a run of several processes must
+    # not touch before it has joined them; so it comes when it is used.
+    import bm25s
+    import bm25s.tokenization
+
+    # It sets its own logger to DEBUG, which shows wherever logging is configured.
+    logging.getLogger("bm25s").setLevel(logging.WARNING)
+    return bm25s
 
 
 class _Separators(dict[int, str | None]):
@@ -98,7 +105,8 @@ class Bm25Config:
                 w for line in textfile.read_lines(path) for w in words(line)
             )
         try:
-            return frozenset(Tokenizer(stopwords=self.stopwords).stopwords)
+            made = _library().tokenization.Tokenizer(stopwords=self.stopwords)
+            return frozenset(made.stopwords)
         except ValueError as error:
             raise ValueError(
                 f"stopwords must be a language of bm25s's lists (like 'en') or a file of "
@@ -130,7 +138,7 @@ class Bm25:
                 f"BM25 needs documents with words in them, got {len(documents)} "
                 "documents without any"
             )
-        index = bm25s.BM25(k1=self.config.k1, b=self.config.b, method="lucene")
+        index = _library().BM25(k1=self.config.k1, b=self.config.b, method="lucene")
         index.index(terms, show_progress=False)
         columns = len(index.scores["indptr"]) - 1
         # The library appends an empty word, which has no column.

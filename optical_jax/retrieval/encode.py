@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Int
@@ -177,9 +178,16 @@ def fill(
             dtype=retriever.dtype,
             weighed=weighed,
         )
-        _scatter(np.asarray(vectors), batch["scored"], rows, plan.offsets, out)
+        _scatter(_fetched(vectors), batch["scored"], rows, plan.offsets, out)
         if progress is not None:
             progress(start + len(rows), len(order))
+
+
+def _fetched(vectors: jax.Array) -> np.ndarray:
+    """Return an array whole, where parts of it may lie on devices of other processes."""
+    if vectors.is_fully_addressable:
+        return np.asarray(vectors)
+    return multihost_utils.process_allgather(vectors, tiled=True)
 
 
 def _scatter(

@@ -18,7 +18,15 @@ from optical_jax.data.training_pairs import TrainingPairs
 from optical_jax.models.retriever import Retriever
 from optical_jax.objectives import tokens
 from optical_jax.retrieval import encode
-from optical_jax.training import extras, passages, switching, validation, workdir
+from optical_jax.training import (
+    distributed,
+    extras,
+    passages,
+    sharding,
+    switching,
+    validation,
+    workdir,
+)
 from optical_jax.training.fields import fields_of
 from optical_jax.training.progress import Say
 
@@ -39,7 +47,8 @@ class BitextStream:
         self.prepared = prepare.prepare_bitext(config)
         made = prepare.prepare_synthetic(config, self.prepared)
         self._train = TrainingPairs((self.prepared, made) if made else (self.prepared,))
-        workdir.write_report(run, self._train.report)
+        if distributed.is_leader():
+            workdir.write_report(run, self._train.report)
         self._held_out = self.prepared.split("validation")
         self.pairs = self._train.pairs()
         self.size = len(self.pairs)
@@ -95,6 +104,7 @@ class BitextStream:
             buckets=data.buckets,
             seed=self._config.seed,
             shared=shared,
+            own=sharding.own_rows(self._config.mesh, data.batch_size),
         )
 
     def _cached(

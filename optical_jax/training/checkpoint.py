@@ -5,6 +5,7 @@ only when it is complete, so a killed or failed save leaves the previous one goo
 """
 
 import contextlib
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -121,9 +122,25 @@ class Checkpoints:
             "optimizer": {"step": abstract.step, "state": abstract.opt_state},
             "data": data,
         }
+        position = self._position(step)
+        if position is not None:
+            del wanted["data"]
         found = self._load(step, wanted)
+        if position is not None:
+            data.set_state(position)
         optimizer = found["optimizer"]
         return TrainState(optimizer["step"], found["params"], optimizer["state"])
+
+    def _position(self, step: int) -> dict[str, Any] | None:
+        """Return the data's position that another number of processes saved, else None.
+
+        It is a number of batches, the same in each of them; Grain reads its own alone.
+        """
+        folder = self.folder / str(step) / "data"
+        share = f"process_{jax.process_index()}-of-{jax.process_count()}.json"
+        other = folder.glob("process_0-of-*.json")
+        file = None if (folder / share).is_file() else next(other, None)
+        return file and json.loads(file.read_text(encoding="utf-8"))
 
     def restore_params(self, step: int, abstract: nnx.State) -> nnx.State:
         """Load only the parameters of a step onto one device, whatever mesh saved them.

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import jax
 import tensorboardX
 from rich import console, progress
 
 from optical_jax.data import textfile
+from optical_jax.training import distributed
 
 # Prints a line, as `Progress.say` does.
 Say = Callable[[str], None]
@@ -26,7 +26,7 @@ class Progress:
             steps: where the run ends.
             first: step it starts from.
         """
-        self._leader = jax.process_index() == 0
+        self._leader = distributed.is_leader()
         self.console = console.Console(quiet=not self._leader, highlight=False)
         self._bar = progress.Progress(
             progress.TextColumn("[bold]{task.description}"),

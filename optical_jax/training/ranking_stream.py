@@ -11,7 +11,7 @@ from optical_jax.data import pipeline
 from optical_jax.data.ranking import RankingExamples
 from optical_jax.models.retriever import Retriever
 from optical_jax.objectives import tokens
-from optical_jax.training import switching, validation
+from optical_jax.training import sharding, switching, validation
 from optical_jax.training.fields import fields_of
 from optical_jax.training.progress import Say
 
@@ -83,14 +83,16 @@ class RankingStream:
         if "ranking-scores" in self._config.objective.parts():
             name = f"{self._config.objective.ranking_scores.documents}/document"
             fields[name] = dataclasses.replace(fields[name], numbers=("scores",))
+        rows = data.batch_size // self._examples.languages
         return pipeline.stream(
             switch(self._examples),
             groups=self._kept,
             fields=fields,
-            batch_size=data.batch_size // self._examples.languages,
+            batch_size=rows,
             window=data.window,
             buckets=data.buckets,
             seed=self._config.seed,
+            own=sharding.own_rows(self._config.mesh, rows),
         )
 
     def held_out(self) -> validation.HeldOut:

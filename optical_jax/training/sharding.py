@@ -97,6 +97,36 @@ def of_state(abstract: Any, mesh: Mesh) -> Any:  # noqa: ANN401
     return jax.tree.map(place, specs, abstract, is_leaf=lambda s: isinstance(s, P))
 
 
+def own_rows(config: MeshConfig, total: int) -> np.ndarray:
+    """Return which rows of a batch of `total` lie on devices of this process, in order.
+
+    Processes that a row is replicated over (an axis other than "data" and "fsdp" spans
+    them) all have it.
+
+    Raises:
+        ValueError: if the mesh cannot cut the batch evenly.
+    """
+    if jax.process_count() == 1:
+        return np.arange(total)
+    mesh = make_mesh(config)
+    check_batch(total, 1, mesh)
+    places = batch_sharding(mesh).addressable_devices_indices_map((total,))
+    return np.unique([np.arange(total)[rows] for (rows,) in places.values()])
+
+
+def place(tree: Any, shardings: Any) -> Any:  # noqa: ANN401
+    """Put arrays that every process holds whole onto the mesh, each its own shards."""
+    if jax.process_count() == 1:
+        return jax.device_put(tree, shardings)
+
+    def put(leaf: jax.Array, sharding: NamedSharding) -> jax.Array:
+        # device_put would send every array over the network to compare it.
+        whole = np.asarray(leaf)
+        return jax.make_array_from_callback(whole.shape, sharding, whole.__getitem__)
+
+    return jax.tree.map(put, tree, shardings)
+
+
 def to_global(batch: Any, mesh: Mesh) -> Any:  # noqa: ANN401
     """Make global arrays of this host's rows of a batch."""
     sharding = batch_sharding(mesh)

@@ -61,7 +61,7 @@ def whole(
     if not adapters.rank:
         return trained
     if mesh is not None:
-        params = jax.device_put(
+        params = sharding.place(
             params, sharding.of_state(jax.eval_shape(lambda: params), mesh)
         )
     return jax.jit(lora.merged, static_argnums=2)(params, trained, adapters)

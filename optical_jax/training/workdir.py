@@ -17,7 +17,7 @@ from optical_jax.config import Config
 from optical_jax.data import textfile
 from optical_jax.models import folder
 from optical_jax.models.retriever import Retriever
-from optical_jax.training import checkpoint, trained
+from optical_jax.training import checkpoint, distributed, trained
 
 # What may differ between a run and its continuation.
 _FREE = (
@@ -42,8 +42,10 @@ def open_run(config: Config) -> Path:
     path = workdir / "config.json"
     if path.is_file():
         check(config)
-    workdir.mkdir(parents=True, exist_ok=True)
-    textfile.write(path, config_io.to_json(config))
+    if distributed.is_leader():
+        workdir.mkdir(parents=True, exist_ok=True)
+        textfile.write(path, config_io.to_json(config))
+    distributed.barrier("open run")
     return workdir
 
 

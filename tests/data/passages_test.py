@@ -118,7 +118,7 @@ def test_each_pair_brings_a_near_passage_and_random_ones(rng):
 def test_arrays_hold_the_drawn_passages_vectors(rng):
     draws = _draws(rng, near=np.zeros((8, 0), np.int32), per_pair=3)
     rows = [(5, {}), (2, {})]
-    arrays = draws(rows)
+    arrays = draws(rows, np.arange(len(rows)))
     assert arrays["vectors"].dtype == np.float16
     positions = draws.positions(np.array([5, 2])).ravel().tolist()
     assert len(arrays["vectors"]) == 6

@@ -95,19 +95,13 @@ def test_sources_are_mixed_by_size_times_weight():
     assert np.mean(np.array(numbers) < 32) == pytest.approx(0.75, abs=0.02)
 
 
-def test_every_host_gets_its_rows_of_the_same_batches(monkeypatch):
+def test_every_host_gets_its_rows_of_the_same_batches():
     whole = [_numbers(next(stream)) for stream in [_batches()] for _ in range(3)]
-    monkeypatch.setattr(jax, "process_count", lambda: 2)
-    parts = []
-    for host in range(2):
-        monkeypatch.setattr(jax, "process_index", lambda host=host: host)
-        stream = _batches()
-        parts.append([_numbers(next(stream)) for _ in range(3)])
-    for rows, first, second in zip(whole, *parts, strict=True):
-        assert rows[0::2] == first
-        assert rows[1::2] == second
-    with pytest.raises(ValueError, match=r"divisible by 2 hosts, got 7"):
-        _batches(batch_size=7)
+    shares = [np.array([0, 1, 6, 7]), np.arange(2, 6)]
+    for own in shares:
+        stream = _batches(own=own)
+        for rows in whole:
+            assert _numbers(next(stream)) == [rows[i] for i in own]
 
 
 def test_no_example_is_an_error():
@@ -240,9 +234,9 @@ def test_extras_and_shared_fields_are_made_of_the_batchs_rows():
         window=2,
         buckets=(16,),
         seed=0,
-        shared={"count": lambda rows: {"n": np.array([len(rows)])}},
+        shared={"count": lambda rows, own: {"n": np.array([len(rows), *own])}},
     )
     batch = next(pipeline.batches([stream]))
     assert batch["target"]["number"].tolist() == _numbers(batch)
     np.testing.assert_array_equal(batch["target"]["double"], 2 * batch["target"]["ids"])
-    assert batch["count"]["n"].tolist() == [4]
+    assert batch["count"]["n"].tolist() == [4, 0, 1, 2, 3]
