@@ -34,7 +34,7 @@ def config(tmp_path_factory) -> Config:
     """A run of an encoder that is a config.json and nothing else."""
     path = tmp_path_factory.mktemp("plan") / "encoder.json"
     encoder = dataclasses.replace(
-        tiny.make(tiny.TOKENWISE).encoder, num_hidden_layers=6
+        tiny.make(tiny.TOKENWISE).encoder, num_hidden_layers=3
     )
     path.write_text(json.dumps(families.config_fields(encoder)))
     return Config(
