@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
@@ -25,7 +24,6 @@ from optical_jax.training import (
     checkpoint,
     distributed,
     inputs,
-    optimizer,
     progress,
     sharding,
     trained,
@@ -245,14 +243,7 @@ class _Meter:
 
 def _state(config: Config, learned: nnx.State, mesh: Mesh):  # noqa: ANN202
     """Place what is trained on the mesh and make the optimizer's state there."""
-    abstract = jax.eval_shape(lambda: learned)
-    tx = optimizer.make(
-        config.optimizer, abstract, steps=config.steps, freeze=config.student.freeze
-    )
-
-    def init(params: nnx.State) -> TrainState:
-        return TrainState(jnp.zeros((), jnp.int32), params, tx.init(params))
-
+    tx, init = step_lib.initial(config, jax.eval_shape(lambda: learned))
     shardings = sharding.of_state(jax.eval_shape(init, learned), mesh)
     params = sharding.place(learned, shardings.params)
     return jax.jit(init, out_shardings=shardings)(params), tx, shardings

@@ -127,6 +127,19 @@ class RetrievalModel(nnx.Module):
 
 
 @dataclass(frozen=True)
+class Architecture:
+    """Encoder and head without parameters and tokenizer: all that shapes depend on."""
+
+    encoder: EncoderConfig
+    head: HeadConfig
+
+    @property
+    def width(self) -> int:
+        """Width p of the vectors."""
+        return self.head.projection or self.encoder.hidden_size
+
+
+@dataclass(frozen=True)
 class Retriever:
     """Everything that turns texts into vectors; params is a pytree of float32 arrays."""
 

@@ -169,7 +169,7 @@ def fill(
             _padded_length(int(lengths[rows].max()), retriever.encoder),
             pad_id=retriever.text.pad_id,
         )
-        vectors = _vectors(
+        vectors = encode_batch(
             params,
             place(batch["ids"]),
             place(batch["mask"]),
@@ -209,7 +209,7 @@ def _padded_length(length: int, encoder: EncoderConfig) -> int:
 
 
 @functools.partial(jax.jit, static_argnames=("encoder", "head", "dtype", "weighed"))
-def _vectors(
+def encode_batch(
     params: nnx.State,
     ids: Int[Array, "b l"],
     mask: Bool[Array, "b l"],
@@ -219,6 +219,7 @@ def _vectors(
     dtype: Any,
     weighed: bool,
 ) -> Float[Array, "b t d"]:
+    """Return the vectors of a padded batch, [b t d]; see `fill` for weighed."""
     # At module level, so that every retriever of the same shape shares its compilations.
     model = nnx.merge(retriever_lib.graphdef(encoder, head, dtype=dtype), params)
     if not weighed:

@@ -18,7 +18,7 @@ from optical_jax.retrieval.encode import Progress, TokenVectors
 
 # A block of similarities should stay in a CPU's cache; an accelerator wants large products.
 _BLOCK_TOKENS = {"cpu": 1024}
-_BLOCK_TOKENS_ACCELERATOR = 32768
+BLOCK_TOKENS_ACCELERATOR = 32768
 _QUERY_TOKENS = 2048
 
 
@@ -67,7 +67,7 @@ def search(
     _check(queries, corpus, k)
     k = min(k, len(corpus))
     block_tokens = block_tokens or _BLOCK_TOKENS.get(
-        jax.default_backend(), _BLOCK_TOKENS_ACCELERATOR
+        jax.default_backend(), BLOCK_TOKENS_ACCELERATOR
     )
     groups = list(_groups(queries, query_tokens))
     scores = np.full((len(queries), k), -np.inf, np.float32)
@@ -147,7 +147,7 @@ def _score_chunk(
     for docs, vectors, lengths in _blocks(corpus, start, stop, block_tokens):
         # Dispatch is asynchronous: the next block is copied while this one is scored.
         pending.append(
-            (docs, [_score(vectors, lengths, g.tokens, g.slots) for g in groups])
+            (docs, [score_block(vectors, lengths, g.tokens, g.slots) for g in groups])
         )
     for docs, parts in pending:
         for group, part in zip(groups, parts, strict=True):
@@ -183,12 +183,16 @@ def _round_up(n: int) -> int:
 
 
 @jax.jit
-def _score(
+def score_block(
     docs: Float[Array, "c n d"],
     lengths: Int[Array, " c"],
     tokens: Float[Array, "t d"],
     slots: Int[Array, "q m"],
 ) -> Float[Array, "q c"]:
+    """Return the MaxSim scores of a block of padded documents for a group of queries.
+
+    slots holds each query's positions in tokens, -1 where it has no more.
+    """
     c, n, d = docs.shape
     flat = docs.astype(jnp.float32).reshape(c * n, d)
     # Exact on accelerators too, whose default would round the factors.

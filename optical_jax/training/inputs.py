@@ -11,7 +11,7 @@ import grain
 
 from optical_jax.config import Config
 from optical_jax.data import pipeline
-from optical_jax.models.retriever import Retriever
+from optical_jax.models.retriever import Architecture, Retriever
 from optical_jax.objectives import mixture, tokens
 from optical_jax.training import student as student_lib
 from optical_jax.training import switching, validation, workdir
@@ -55,7 +55,7 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
         config, run, lambda: bitext.variants if bitext else [], teacher, say
     )
     if teacher is not None:
-        _check_fit(student, teacher)
+        check_fit(student, teacher)
     streams = []
     if bitext and objective.uses(fields=tokens.BITEXT_FIELDS):
         streams.append(bitext.stream(student, teacher, switch))
@@ -83,7 +83,10 @@ def _teacher(config: Config) -> Retriever:
     return teacher
 
 
-def _check_fit(student: Retriever, teacher: Retriever) -> None:
+def check_fit(
+    student: Retriever | Architecture, teacher: Retriever | Architecture
+) -> None:
+    """Refuse a student whose vectors cannot be compared with its teacher's."""
     if student.width != teacher.width:
         raise ValueError(
             f"the student's vectors must be as wide as the teacher's ({teacher.width}), "

@@ -1,5 +1,6 @@
 """The mesh and the one table that maps logical axes of parameters onto it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -22,29 +23,39 @@ AXIS_RULES = (
 BATCH = P(("data", "fsdp"))
 
 
-def make_mesh(config: MeshConfig) -> Mesh:
-    """Build the mesh over all devices of all hosts.
+def make_mesh(
+    config: MeshConfig,
+    devices: Sequence[Any] | None = None,
+) -> Mesh:
+    """Build the mesh.
+
+    Args:
+        config: see MeshConfig.
+        devices: that it is made of; None: all devices of all hosts.
 
     Raises:
         ValueError: if the axes do not multiply to the number of devices.
     """
     axes = {"data": config.data, "fsdp": config.fsdp, "tensor": config.tensor}
     given = int(np.prod([n for n in axes.values() if n != -1]))
-    devices = jax.device_count()
+    count = jax.device_count() if devices is None else len(devices)
     open_axes = [name for name, n in axes.items() if n == -1]
     if len(open_axes) > 1 or any(n < 1 and n != -1 for n in axes.values()):
         raise ValueError(
             f"mesh axes must be positive, one of them may be -1, got {axes}"
         )
-    if open_axes and devices % given == 0:
-        axes[open_axes[0]] = devices // given
-    if int(np.prod(list(axes.values()))) != devices:
+    if open_axes and count % given == 0:
+        axes[open_axes[0]] = count // given
+    if int(np.prod(list(axes.values()))) != count:
         raise ValueError(
-            f"mesh {axes} must multiply to the {devices} devices there are; change "
+            f"mesh {axes} must multiply to the {count} devices there are; change "
             "mesh.data, mesh.fsdp or mesh.tensor"
         )
     return jax.make_mesh(
-        tuple(axes.values()), tuple(axes), axis_types=(AxisType.Auto,) * len(axes)
+        tuple(axes.values()),
+        tuple(axes),
+        axis_types=(AxisType.Auto,) * len(axes),
+        devices=devices,
     )
 
 

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from optical_jax.config import Config
 from optical_jax.models import retriever
-from optical_jax.models.retriever import Retriever
+from optical_jax.models.retriever import Architecture, Retriever
 from optical_jax.objectives import mixture
 from optical_jax.training import (
     batch_encoder,
@@ -50,14 +50,31 @@ class Frozen(NamedTuple):
     student: Any = None
 
 
+def initial(
+    config: Config, abstract: nnx.State
+) -> tuple[optax.GradientTransformation, Callable[[nnx.State], TrainState]]:
+    """Return the optimizer, and what makes the first state of trained parameters.
+
+    Args:
+        config: the run.
+        abstract: shapes and paths of the trained parameters.
+    """
+    tx = optimizer.make(
+        config.optimizer, abstract, steps=config.steps, freeze=config.student.freeze
+    )
+    return tx, lambda params: TrainState(
+        jnp.zeros((), jnp.int32), params, tx.init(params)
+    )
+
+
 def _stopped(is_fixed: bool, leaf: Any) -> Any:  # noqa: ANN401
     return jax.lax.stop_gradient(leaf) if is_fixed else leaf
 
 
 def make_step(
     config: Config,
-    student: Retriever,
-    teacher: Retriever | None,
+    student: Retriever | Architecture,
+    teacher: Retriever | Architecture | None,
     tx: optax.GradientTransformation,
     *,
     shardings: TrainState,

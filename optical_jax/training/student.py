@@ -17,7 +17,7 @@ from optical_jax.models import (
     vocabulary_folder,
 )
 from optical_jax.models.head import HeadConfig
-from optical_jax.models.retriever import Retriever
+from optical_jax.models.retriever import Architecture, Retriever
 from optical_jax.training.progress import Say
 
 
@@ -66,7 +66,9 @@ def start(
     return student
 
 
-def with_attention(student: Retriever, *, bidirectional: bool | None) -> Retriever:
+def with_attention(
+    student: Retriever | Architecture, *, bidirectional: bool | None
+) -> Retriever | Architecture:
     """Return the student with another kind of attention, kept in its config.json.
 
     Raises:

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from optical_jax.config import Config
 from optical_jax.models import lora, retriever
-from optical_jax.models.retriever import Retriever
+from optical_jax.models.retriever import Architecture, Retriever
 from optical_jax.training import sharding
 
 
@@ -39,7 +39,7 @@ def start(config: Config, student: Retriever) -> tuple[nnx.State, nnx.State | No
     return lora.learned(nnx.from_flat_state(values), adapters), fixed
 
 
-def abstract(config: Config, student: Retriever) -> nnx.State:
+def abstract(config: Config, student: Retriever | Architecture) -> nnx.State:
     """Return shapes and logical axes of what is trained."""
     adapters = config.student.lora
     found = retriever.abstract_params(student.encoder, student.head, adapters)
