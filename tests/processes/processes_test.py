@@ -13,7 +13,8 @@ import pytest
 from optical_jax import train
 from optical_jax.config import MeshConfig
 from optical_jax.training import distributed, sharding, workdir
-from tests.training import processes, tiny_run
+from tests.processes import processes
+from tests.training import tiny_run
 
 
 @pytest.fixture(scope="module")
