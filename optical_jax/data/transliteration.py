@@ -36,6 +36,8 @@ class Unit(NamedTuple):
     target: str
 
 
+Place = tuple[int, int]
+
 # Stands before the first unit and behind the last.
 EDGE = Unit("", "")
 
@@ -201,12 +203,26 @@ def _maximise(words: Sequence[tuple[str, str]]) -> dict[Unit, float]:
     return probabilities
 
 
-def _units(pair: tuple[str, str], i: int, j: int) -> Iterator[tuple[int, int, Unit]]:
-    """Yield the units that may follow i and j characters, and where they end."""
+def _lattice(
+    pair: tuple[str, str], probabilities: Mapping[Unit, float]
+) -> list[tuple[Place, Place, Unit, float]]:
+    """Return the units that a pair may consist of: from where, to where, how probable.
+
+    Places are characters read of both words; units come by where they start.
+    """
     source, target = pair
-    for m, n in SHAPES:
-        if i + m <= len(source) and j + n <= len(target):
-            yield i + m, j + n, Unit(source[i : i + m], target[j : j + n])
+    found = []
+    for i, j in itertools.product(range(len(source)), range(len(target) + 1)):
+        for m, n in SHAPES:
+            if i + m <= len(source) and j + n <= len(target):
+                unit = Unit(source[i : i + m], target[j : j + n])
+                # Before the first iteration all are alike.
+                probability = probabilities.get(unit, 0.0) if probabilities else 1.0
+                if probability:
+                    # To the power of its length: else long units, fewer a word, would win.
+                    weight = probability ** max(m, n)
+                    found.append(((i, j), (i + m, j + n), unit, weight))
+    return found
 
 
 def _expect(
@@ -215,53 +231,31 @@ def _expect(
     counts: dict[Unit, float],
 ) -> None:
     """Add the expected number of each unit in a pair (forward and backward)."""
-    m, n = map(len, pair)
-    forward = [[0.0] * (n + 1) for _ in range(m + 1)]
-    forward[0][0] = 1.0
-    for i, j in itertools.product(range(m + 1), range(n + 1)):
-        if forward[i][j]:
-            for a, b, unit in _units(pair, i, j):
-                forward[a][b] += forward[i][j] * _weight(unit, probabilities)
-    if not forward[m][n]:
+    lattice, whole = _lattice(pair, probabilities), (len(pair[0]), len(pair[1]))
+    forward: dict[Place, float] = collections.defaultdict(float, {(0, 0): 1.0})
+    for start, end, _, weight in lattice:
+        forward[end] += forward[start] * weight
+    if not forward[whole]:
         return
-    backward = [[0.0] * (n + 1) for _ in range(m + 1)]
-    backward[m][n] = 1.0
-    for i, j in itertools.product(range(m, -1, -1), range(n, -1, -1)):
-        for a, b, unit in _units(pair, i, j):
-            through = _weight(unit, probabilities) * backward[a][b]
-            if through:
-                backward[i][j] += through
-                counts[unit] += forward[i][j] * through / forward[m][n]
-
-
-def _weight(unit: Unit, probabilities: Mapping[Unit, float]) -> float:
-    if not probabilities:  # before the first iteration all are alike
-        return 1.0
-    # To the power of its length: else long units, fewer a word, would win.
-    return probabilities.get(unit, 0.0) ** max(len(unit.source), len(unit.target))
+    backward: dict[Place, float] = collections.defaultdict(float, {whole: 1.0})
+    for start, end, unit, weight in reversed(lattice):
+        through = weight * backward[end]
+        if through:
+            backward[start] += through
+            counts[unit] += forward[start] * through / forward[whole]
 
 
 def _align(pair: tuple[str, str], probabilities: Mapping[Unit, float]) -> list[Unit]:
     """Return the likeliest units of a pair (Viterbi); none where it has no probability."""
-    m, n = map(len, pair)
-    best: dict[tuple[int, int], tuple[float, Unit | None, tuple[int, int] | None]] = {
-        (0, 0): (0.0, None, None)
-    }
-    for i, j in itertools.product(range(m + 1), range(n + 1)):
-        if (i, j) not in best:
-            continue
-        score = best[i, j][0]
-        for a, b, unit in _units(pair, i, j):
-            weight = _weight(unit, probabilities)
-            if not weight:
-                continue
-            total = score + math.log(weight)
-            if (a, b) not in best or total > best[a, b][0]:
-                best[a, b] = (total, unit, (i, j))
-    if (m, n) not in best:
-        return []
-    units, place = [], (m, n)
-    while best[place][1] is not None:
-        units.append(best[place][1])
-        place = best[place][2]
+    best: dict[Place, tuple[float, Place, Unit]] = {(0, 0): (0.0, (0, 0), EDGE)}
+    for start, end, unit, weight in _lattice(pair, probabilities):
+        if start in best and weight:
+            total = best[start][0] + math.log(weight)
+            if end not in best or total > best[end][0]:
+                best[end] = (total, start, unit)
+    place = (len(pair[0]), len(pair[1]))
+    units = []
+    while place in best and place != (0, 0):
+        _, place, unit = best[place]
+        units.append(unit)
     return units[::-1]
