@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export JAX_PLATFORMS ?= cpu
 
-.PHONY: install demo test test-processes test-oracle test-peers lint clean
+.PHONY: install demo test test-long test-oracle test-peers lint clean
 
 install: $(VENV)/.run
 
@@ -27,8 +27,8 @@ demo: $(VENV)/.run  ## the whole way on a built-in sample; writes report/
 test: $(VENV)/.test  ## no network, 8 fake devices
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-test-processes: $(VENV)/.test  ## several real processes train together, and are stopped
-	$(BIN)/python -m pytest --override-ini addopts="-q --strict-markers" tests/processes
+test-long: $(VENV)/.test  ## whole runs: other encoders, adapters, several processes, plans
+	$(BIN)/python -m pytest --override-ini addopts="-q --strict-markers" tests/long
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

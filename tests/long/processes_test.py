@@ -13,7 +13,7 @@ import pytest
 from optical_jax import train
 from optical_jax.config import MeshConfig
 from optical_jax.training import distributed, sharding, workdir
-from tests.processes import processes
+from tests.long import processes
 from tests.training import tiny_run
 
 
