@@ -25,7 +25,7 @@ def _made(seconds: float, memory: float) -> Program:
 
 @pytest.fixture
 def compilers(monkeypatch):
-    """What would be compiled stands here; tests.planning.programs_test compiles."""
+    """What would be compiled stands here; tests.long.plan_programs_test compiles."""
     made = {(4, 1, 1): _made(2.0, 3.0), (1, 4, 1): _made(1.0, 2.0), (2, 2, 1): None}
 
     def train(config, devices, *, length):
