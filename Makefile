@@ -27,7 +27,7 @@ demo: $(VENV)/.run  ## the whole way on a built-in sample; writes report/
 test: $(VENV)/.test  ## no network, 8 fake devices
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-test-long: $(VENV)/.test  ## whole runs: other encoders, adapters, several processes, plans
+test-long: $(VENV)/.test  ## whole runs: every objective, other encoders, adapters, several processes, plans
 	$(BIN)/python -m pytest --override-ini addopts="-q --strict-markers" tests/long
 
 lint: $(VENV)/.test
