@@ -9,8 +9,9 @@ import optax
 from flax import nnx
 
 from optical_jax.config import OptimizerConfig
+from optical_jax.models import family
 
-WORD_EMBEDDINGS = "embeddings/word/embedding"
+WORD_EMBEDDINGS = "/".join(map(str, family.WORD))
 
 
 def schedule(config: OptimizerConfig, *, steps: int) -> optax.Schedule:
@@ -41,10 +42,9 @@ def make(
     Raises:
         ValueError: if a pattern matches no parameter, or all are frozen.
     """
-    clip = optax.clip_by_global_norm(config.clip_norm)
-    learned = optax.chain(
-        *[clip] * bool(config.clip_norm), _learned(config, abstract, steps)
-    )
+    learned = _learned(config, abstract, steps)
+    if config.clip_norm:
+        learned = optax.chain(optax.clip_by_global_norm(config.clip_norm), learned)
     if not freeze:
         return learned
     labels = jax.tree.map(
