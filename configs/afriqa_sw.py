@@ -30,6 +30,6 @@ def get_config() -> Config:
             *pb.tatoeba("swh"),
             *pb.questions("swa"),
         ),
-        steps=400,
+        steps=800,
         cache_teacher=False,
     )

@@ -28,6 +28,6 @@ def get_config() -> Config:
             *pb.tatoeba("deu"),
             *pb.words("de"),
         ),
-        steps=400,
+        steps=2400,
         cache_teacher=False,
     )

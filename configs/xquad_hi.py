@@ -30,6 +30,6 @@ def get_config() -> Config:
             *pb.tatoeba("hin"),
             *pb.words("hi"),
         ),
-        steps=400,
+        steps=2400,
         cache_teacher=False,
     )

@@ -33,6 +33,6 @@ def get_config() -> Config:
             *pb.ntrex("mar"),
             *pb.tatoeba("mar"),
         ),
-        steps=400,
+        steps=2400,
         cache_teacher=False,
     )
