@@ -15,6 +15,7 @@ from optical_jax.config import (
 from optical_jax.data.clean import CleaningConfig
 from optical_jax.data.sources import BitextSource
 from optical_jax.models.head import HeadConfig
+from optical_jax.models.stack import EncoderOptions
 from optical_jax.models.vocabulary import VocabularyConfig
 from optical_jax.objectives.mixture import ObjectiveConfig
 from optical_jax.objectives.transport import TransportConfig
@@ -135,6 +136,7 @@ def config(
                 mode="extend", size=12_000, spelled_names=20_000, row_multiple=8192
             ),
             freeze=("encoder/layers/[1-9]",),
+            compute=EncoderOptions(matmul="bfloat16"),
         ),
         data=DataConfig(
             sources=sources,

@@ -17,6 +17,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
+from optical_jax.models import products
+
 # Layers of one kind may come after others and in turns: ModernBERT's first one differs, and
 # every third one after it; of Gemma 3 every sixth.
 _MAX_START, _MAX_PERIOD = 3, 8
@@ -24,7 +26,7 @@ _MAX_START, _MAX_PERIOD = 3, 8
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderOptions:
-    """How an encoder computes; never what it computes."""
+    """How an encoder computes; but for rounding, never what it computes."""
 
     # "cudnn" is cuDNN's flash attention: a GPU in bfloat16, no soft cap (Gemma 2); "auto"
     # takes it where it can be had, else XLA's.
@@ -34,6 +36,9 @@ class EncoderOptions:
     remat: Literal["none", "full", "dots"] = "none"
     # Compile one layer and loop over all.
     scan: bool = False
+    # Products with weights in float32: as jax computes them, or of factors rounded to
+    # bfloat16 with sums in float32: faster on CPUs that can; TPUs do so by default.
+    matmul: Literal["default", "bfloat16"] = "default"
 
 
 PLAIN = EncoderOptions()
@@ -111,6 +116,10 @@ def set_options(encoder: nnx.Module, options: EncoderOptions) -> None:
         layer.attention = dataclasses.replace(
             layer.attention, implementation=options.attention
         )
+        if options.matmul == "bfloat16":
+            for _, module in nnx.iter_modules(layer):
+                if isinstance(module, nnx.Linear):
+                    module.dot_general = products.bfloat16
 
 
 def repetition(kinds: Sequence[Any]) -> tuple[int, int, int]:

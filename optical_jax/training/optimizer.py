@@ -67,18 +67,23 @@ def _learned(
         # Norms and biases are not decayed.
         mask=lambda params: jax.tree.map(lambda p: jnp.ndim(p) > 1, params),
     )
-    words = _matching(abstract, (WORD_EMBEDDINGS,))
+    table = words(abstract)
     if config.embedding_optimizer == "adam":
         return optax.chain(
-            adamw, optax.masked(optax.scale(config.embedding_rate), words)
+            adamw, optax.masked(optax.scale(config.embedding_rate), table)
         )
     adagrad = optax.chain(
         optax.scale_by_rss(initial_accumulator_value=0.0, eps=config.eps**2),
         optax.scale_by_learning_rate(rate),
         optax.scale(config.embedding_rate),
     )
-    labels = jax.tree.map(lambda is_word: "word" if is_word else "other", words)
+    labels = jax.tree.map(lambda is_word: "word" if is_word else "other", table)
     return optax.partition({"word": adagrad, "other": adamw}, labels)
+
+
+def words(tree: Any) -> Any:  # noqa: ANN401
+    """Return for every parameter, or what is kept of it, whether it embeds words."""
+    return _matching(tree, (WORD_EMBEDDINGS,))
 
 
 def frozen(abstract: nnx.State, freeze: tuple[str, ...]) -> Any:  # noqa: ANN401
@@ -100,12 +105,12 @@ def frozen(abstract: nnx.State, freeze: tuple[str, ...]) -> Any:  # noqa: ANN401
     return matched
 
 
-def _matching(abstract: nnx.State, patterns: tuple[str, ...]) -> Any:  # noqa: ANN401
+def _matching(tree: Any, patterns: tuple[str, ...]) -> Any:  # noqa: ANN401
     def matches(path: Any, _: Any) -> bool:  # noqa: ANN401
         names = [str(getattr(k, "key", getattr(k, "idx", ""))) for k in path]
         joined = "/".join(n for n in names if n)
         return any(re.search(pattern, joined) for pattern in patterns)
 
     return jax.tree_util.tree_map_with_path(
-        matches, abstract, is_leaf=lambda x: isinstance(x, nnx.Variable)
+        matches, tree, is_leaf=lambda x: isinstance(x, nnx.Variable)
     )

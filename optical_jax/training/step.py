@@ -21,6 +21,7 @@ from optical_jax.training import (
     optimizer,
     sharding,
     trained,
+    used_rows,
 )
 from optical_jax.training.batch_encoder import BatchEncoder
 
@@ -97,8 +98,15 @@ def make_step(
     )
     teacher_graph = None
     if teacher is not None:
-        teacher_graph = retriever.graphdef(teacher.encoder, teacher.head, dtype=dtype)
-    fixed = optimizer.frozen(trained.abstract(config, student), config.student.freeze)
+        teacher_graph = retriever.graphdef(
+            teacher.encoder,
+            teacher.head,
+            dtype=dtype,
+            options=dataclasses.replace(config.student.compute, remat="none"),
+        )
+    abstract = trained.abstract(config, student)
+    fixed = optimizer.frozen(abstract, config.student.freeze)
+    by_rows = used_rows.serves(config, abstract)
 
     def loss_and_grads(params, frozen, batch, key, progress):  # noqa: ANN001, ANN202
         encoder = BatchEncoder(
@@ -133,6 +141,9 @@ def make_step(
     def train_step(state, frozen, batch, key):  # noqa: ANN001, ANN202
         key = jax.random.fold_in(key, state.step)
         progress = state.step.astype(jnp.float32) / config.steps
+        before = state
+        if by_rows:
+            state, batch, rows = used_rows.narrow(before, batch)
         (value, metrics), grads = _accumulated(
             functools.partial(loss_and_grads, progress=progress),
             state.params,
@@ -143,8 +154,11 @@ def make_step(
         )
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
+        after = TrainState(state.step + 1, params, opt_state)
+        if by_rows:
+            after = used_rows.widen(after, before, rows)
         metrics = {"loss": value, "grad_norm": optax.tree.norm(grads), **metrics}
-        return TrainState(state.step + 1, params, opt_state), metrics
+        return after, metrics
 
     whole = sharding.replicated(mesh)
     return jax.jit(

@@ -70,7 +70,10 @@ def test_a_file_is_read_once_until_it_changes(tmp_path):
         (b"one 1\n\nbad\n", r"file, line 3: no number in 'bad'"),
         (b"one 1\n\xff 2\n", r"file, line 2 is not UTF-8"),
         (b"\n \n", r"file is empty; it must hold one entry a line"),
-        (gzip.compress(b"one 1\n" * 99, mtime=0)[:-12], r"file is damaged .*; fetch it again"),
+        (
+            gzip.compress(b"one 1\n" * 99, mtime=0)[:-12],
+            r"file is damaged .*; fetch it again",
+        ),
     ],
 )
 def test_bad_files_are_named_and_leave_nothing(tmp_path, content, message):
