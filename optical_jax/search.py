@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import rich.console
 import rich.markup
 import rich.text
@@ -22,7 +23,7 @@ from optical_jax import command
 from optical_jax.data import collection as collection_lib
 from optical_jax.data.collection import Collection
 from optical_jax.models.retriever import Retriever
-from optical_jax.retrieval import encode, index, searcher
+from optical_jax.retrieval import encode, index, searcher, sharded_search
 from optical_jax.retrieval import search as search_lib
 from optical_jax.retrieval.encoder_options import EncoderOptions
 from optical_jax.retrieval.index import Index
@@ -77,8 +78,18 @@ def answer(
     documents: Index,
     collection: Collection,
     k: int = 5,
+    mesh: jax.sharding.Mesh | None = None,
 ) -> list[Hit]:
     """Search an encoded collection for one query, best document first.
+
+    Args:
+        text: the query.
+        query_encoder: gives its vectors.
+        document_encoder: gave the documents'.
+        documents: their index.
+        collection: their texts.
+        k: documents to return.
+        mesh: whose devices search; see `sharded_search.search`.
 
     Raises:
         ValueError: if the query is empty.
@@ -86,7 +97,7 @@ def answer(
     if not text.strip():
         raise ValueError("query must have text in it, got an empty one")
     query = encode.encode_queries(query_encoder, [text], batch_size=1)
-    ranking = search_lib.search(query, documents.vectors, k=k)
+    ranking = sharded_search.search(query, documents.vectors, k=k, mesh=mesh)
     query_tokens = []
     if query.token_ids[0] >= 0:
         query_tokens = query_encoder.text.tokens(query.token_ids)

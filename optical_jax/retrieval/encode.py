@@ -58,6 +58,15 @@ class TokenVectors:
         """Return the vectors of text i."""
         return self.vectors[self.offsets[i] : self.offsets[i + 1]]
 
+    def part(self, start: int, stop: int) -> "TokenVectors":
+        """Return texts start to stop; nothing is copied that lies in one array."""
+        first, last = int(self.offsets[start]), int(self.offsets[stop])
+        return TokenVectors(
+            self.vectors[first:last],
+            self.offsets[start : stop + 1] - first,
+            self.token_ids[first:last],
+        )
+
     @property
     def lengths(self) -> np.ndarray:
         """Number of vectors of each text."""

@@ -15,8 +15,7 @@ import numpy as np
 from optical_jax.data.collection import Collection
 from optical_jax.models import folder as folder_lib
 from optical_jax.models.retriever import Retriever
-from optical_jax.retrieval import encode, index, plaid, residual
-from optical_jax.retrieval import search as search_lib
+from optical_jax.retrieval import encode, index, plaid, residual, sharded_search
 from optical_jax.retrieval.searcher import Stages
 
 INDEX = "fast_plaid_index"
@@ -153,7 +152,7 @@ def _recall(
     queries: encode.TokenVectors, vectors: encode.TokenVectors, made: plaid.Plaid
 ) -> dict[int, float]:
     deepest = _DEPTHS[-1]
-    exact = search_lib.search(queries, vectors, k=deepest)
+    exact = sharded_search.search(queries, vectors, k=deepest)
     found = plaid.search(queries, made, k=deepest)
     shares = {}
     for k in _DEPTHS:

@@ -64,7 +64,7 @@ def search(
     Raises:
         ValueError: if the widths differ, or there is no query or no document.
     """
-    _check(queries, corpus, k)
+    check(queries, corpus, k)
     k = min(k, len(corpus))
     block_tokens = block_tokens or _BLOCK_TOKENS.get(
         jax.default_backend(), BLOCK_TOKENS_ACCELERATOR
@@ -92,7 +92,8 @@ def matches(
     return similarity.argmax(axis=1), similarity.max(axis=1)
 
 
-def _check(queries: TokenVectors, corpus: TokenVectors, k: int) -> None:
+def check(queries: TokenVectors, corpus: TokenVectors, k: int) -> None:
+    """Refuse what cannot be searched; see `search`."""
     widths = queries.vectors.shape[1], corpus.vectors.shape[1]
     if widths[0] != widths[1]:
         raise ValueError(

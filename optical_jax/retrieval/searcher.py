@@ -11,7 +11,14 @@ from optical_jax.data.alignment import Lexicon
 from optical_jax.data.collection import Collection
 from optical_jax.data.sources import Pair
 from optical_jax.models.retriever import Retriever
-from optical_jax.retrieval import encode, index, search, translation, trec
+from optical_jax.retrieval import (
+    encode,
+    index,
+    search,
+    sharded_search,
+    translation,
+    trec,
+)
 from optical_jax.retrieval.bm25 import Bm25, Bm25Config
 from optical_jax.retrieval.encode import TokenVectors
 from optical_jax.retrieval.tasks import Task
@@ -34,7 +41,7 @@ class Searcher:
         cache: folder of encoded collections.
         depth: documents ranked for each query.
         batch_size: texts encoded at once.
-        mesh: if given, texts are encoded on all of its devices.
+        mesh: if given, all of its devices encode and search; see `index.build`.
         told: told about encoding and searching.
     """
 
@@ -108,10 +115,11 @@ class Searcher:
                 mesh=self.mesh,
             )
             stage = f"search {task.queries}"
-            ranking = search.search(
+            ranking = sharded_search.search(
                 queries,
                 self.vectors,
                 k=self.depth,
+                mesh=self.mesh,
                 progress=lambda done, total: self.told(stage, done, total),
             )
             return self._run(task, ranking)

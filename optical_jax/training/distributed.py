@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 from orbax.checkpoint import multihost
 
@@ -117,6 +118,23 @@ def barrier(name: str) -> None:
             # Said, so that no device takes part: their collectives give up after a while.
             processes=set(range(jax.process_count())),
         )
+
+
+def from_leader(array: np.ndarray) -> np.ndarray:
+    """Return process 0's array on every process; all must call this."""
+    if jax.process_count() == 1:
+        return array
+    # Who is late is waited for here, not in a collective, which gives up after a while.
+    barrier("from leader")
+    return np.asarray(multihost_utils.broadcast_one_to_all(array))
+
+
+def of_all(array: np.ndarray) -> np.ndarray:
+    """Return every process's array of one shape, [processes ...]; all must call this."""
+    if jax.process_count() == 1:
+        return array[None]
+    barrier("of all")
+    return multihost_utils.process_allgather(array)
 
 
 @contextlib.contextmanager

@@ -128,24 +128,17 @@ class HeldOut:
         # All were encoded together, in few shapes.
         split = len(self._whole)
         whole = bitext_retrieval.maxsim_ranks(
-            _rows(queries, 0, split), documents, np.array(self._whole)
+            queries.part(0, split), documents, np.array(self._whole)
         )
         everyone = np.arange(len(self._documents))
         short = bitext_retrieval.maxsim_ranks(
-            _rows(queries, split, len(queries)), more, everyone
+            queries.part(split, len(queries)), more, everyone
         )
         return {
             f"validation/{prefix}{name}": value
             for prefix, ranks in (("", whole), ("short_", short))
             for name, value in bitext_retrieval.measures(ranks).items()
         }
-
-
-def _rows(vectors: TokenVectors, start: int, stop: int) -> TokenVectors:
-    first, last = vectors.offsets[start], vectors.offsets[stop]
-    offsets = vectors.offsets[start : stop + 1] - first
-    tokens = slice(first, last)
-    return TokenVectors(vectors.vectors[tokens], offsets, vectors.token_ids[tokens])
 
 
 def _append(vectors: TokenVectors, more: Sequence[np.ndarray]) -> TokenVectors:
