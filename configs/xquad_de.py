@@ -28,6 +28,6 @@ def get_config() -> Config:
             *pb.tatoeba("deu"),
             *pb.words("de"),
         ),
-        steps=2400,
+        steps=1200,
         cache_teacher=False,
     )

@@ -30,6 +30,6 @@ def get_config() -> Config:
             *pb.tatoeba("hin"),
             *pb.words("hi"),
         ),
-        steps=2400,
+        steps=1200,
         cache_teacher=False,
     )

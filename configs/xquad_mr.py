@@ -33,6 +33,6 @@ def get_config() -> Config:
             *pb.ntrex("mar"),
             *pb.tatoeba("mar"),
         ),
-        steps=2400,
+        steps=1600,
         cache_teacher=False,
     )

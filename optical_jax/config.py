@@ -127,6 +127,9 @@ class MeshConfig:
     data: int = -1
     fsdp: int = 1
     tensor: int = 1
+    # TPU slices, or hosts, that only a data-centre network joins. "data" spans them; what
+    # is sent along the other axes stays inside of one.
+    slices: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ import jax
 import rich.console
 
 from optical_jax import command, config_io
-from optical_jax.config import Config, MeshConfig
+from optical_jax.config import Config
 from optical_jax.planning import programs, roofline, table, topology
 from optical_jax.planning.table import Row
 from optical_jax.planning.topology import Topology
@@ -115,7 +115,7 @@ def _mesh(text: str) -> tuple[int, int, int]:
 
 def _with_mesh(config: Config, shape: tuple[int, int, int]) -> Config:
     data, fsdp, tensor = shape
-    mesh = MeshConfig(data=data, fsdp=fsdp, tensor=tensor)
+    mesh = dataclasses.replace(config.mesh, data=data, fsdp=fsdp, tensor=tensor)
     return dataclasses.replace(config, mesh=mesh)
 
 

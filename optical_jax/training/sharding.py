@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -34,7 +35,8 @@ def make_mesh(
         devices: that it is made of; None: all devices of all hosts.
 
     Raises:
-        ValueError: if the axes do not multiply to the number of devices.
+        ValueError: if the axes do not multiply to the number of devices, or slices are not
+            those that these lie in.
     """
     axes = {"data": config.data, "fsdp": config.fsdp, "tensor": config.tensor}
     given = int(np.prod([n for n in axes.values() if n != -1]))
@@ -51,11 +53,36 @@ def make_mesh(
             f"mesh {axes} must multiply to the {count} devices there are; change "
             "mesh.data, mesh.fsdp or mesh.tensor"
         )
-    return jax.make_mesh(
-        tuple(axes.values()),
-        tuple(axes),
-        axis_types=(AxisType.Auto,) * len(axes),
-        devices=devices,
+    kinds = (AxisType.Auto,) * len(axes)
+    if config.slices == 1:
+        return jax.make_mesh(
+            tuple(axes.values()), tuple(axes), axis_types=kinds, devices=devices
+        )
+    grid = _across_slices(axes, config.slices, devices or jax.devices())
+    return Mesh(grid, tuple(axes), axis_types=kinds)
+
+
+def _across_slices(
+    axes: dict[str, int], slices: int, devices: Sequence[Any]
+) -> np.ndarray:
+    """Return the grid of devices in which only the first axis leaves a slice."""
+    if slices < 1 or axes["data"] % slices:
+        raise ValueError(
+            f"mesh.slices must divide mesh.data, {axes['data']}, got {slices}"
+        )
+    # Elsewhere than on TPUs a host is what the network joins.
+    of = "slice_index" if hasattr(devices[0], "slice_index") else "process_index"
+    there = len({getattr(device, of) for device in devices})
+    if there != slices:
+        raise ValueError(
+            f"mesh.slices must be the {there} slices or hosts that the devices lie in, "
+            f"got {slices}"
+        )
+    return mesh_utils.create_hybrid_device_mesh(
+        (axes["data"] // slices, axes["fsdp"], axes["tensor"]),
+        (slices, 1, 1),
+        devices,
+        process_is_granule=of == "process_index",
     )
 
 

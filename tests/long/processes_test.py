@@ -52,7 +52,8 @@ def _same_bits(a, b):
 def test_two_processes_are_one_run_and_one_process_goes_on(root, straight, tmp_path):
     config, rows = straight
     run = tmp_path / "run"
-    mesh = "mesh=MeshConfig(data=4, fsdp=2), stop_after=3"
+    # Each process stands for a slice: "fsdp" stays inside of one.
+    mesh = "mesh=MeshConfig(data=4, fsdp=2, slices=2), stop_after=3"
     ended = processes.finish(
         processes.start(root, run, fields=mesh),
         seconds=600,

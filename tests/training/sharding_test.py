@@ -1,4 +1,7 @@
+import dataclasses
+
 import jax
+import numpy as np
 import pytest
 from jax.sharding import PartitionSpec as P
 
@@ -43,11 +46,39 @@ def test_open_axis_takes_the_rest():
         ({"data": -1, "fsdp": 3}, r"must multiply to the 8 devices"),
         ({"data": -1, "fsdp": -1}, r"one of them may be -1"),
         ({"data": 0}, r"must be positive"),
+        (
+            {"data": 4, "fsdp": 2, "slices": 3},
+            r"slices must divide mesh.data, 4, got 3",
+        ),
+        ({"data": 8, "slices": 2}, r"the 1 slices or hosts that the devices lie in"),
     ],
 )
 def test_wrong_meshes_are_refused(axes, message):
     with pytest.raises(ValueError, match=message):
         sharding.make_mesh(MeshConfig(**axes))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Device:
+    """What of a device says where it lies."""
+
+    id: int
+    slice_index: int
+    process_index: int
+    platform: str = "cpu"
+    device_kind: str = "cpu"
+
+
+def test_only_the_data_axis_leaves_a_slice():
+    # Two slices of two hosts each, listed in turns.
+    devices = [_Device(i, i % 2, i % 4) for i in range(8)]
+    axes = {"data": 4, "fsdp": 2, "tensor": 1}
+    grid = sharding._across_slices(axes, 2, devices)
+    assert grid.shape == (4, 2, 1)
+    slices = np.vectorize(lambda device: device.slice_index)(grid)
+    np.testing.assert_array_equal(slices[:2], 0)
+    np.testing.assert_array_equal(slices[2:], 1)
+    assert {device.id for device in grid.flat} == set(range(8))
 
 
 def test_a_batch_that_the_mesh_cannot_cut_is_refused():
