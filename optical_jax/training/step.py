@@ -107,6 +107,7 @@ def make_step(
     abstract = trained.abstract(config, student)
     fixed = optimizer.frozen(abstract, config.student.freeze)
     by_rows = used_rows.serves(config, abstract)
+    kept = getattr(student.encoder, "first_position", 0)
 
     def loss_and_grads(params, frozen, batch, key, progress):  # noqa: ANN001, ANN202
         encoder = BatchEncoder(
@@ -143,7 +144,7 @@ def make_step(
         progress = state.step.astype(jnp.float32) / config.steps
         before = state
         if by_rows:
-            state, batch, rows = used_rows.narrow(before, batch)
+            state, batch, rows = used_rows.narrow(before, batch, kept)
         (value, metrics), grads = _accumulated(
             functools.partial(loss_and_grads, progress=progress),
             state.params,

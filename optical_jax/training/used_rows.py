@@ -34,15 +34,19 @@ def serves(config: Config, abstract: nnx.State) -> bool:
 def narrow(
     state: Any,  # noqa: ANN401
     batch: dict[str, Any],
+    kept: int = 0,
 ) -> tuple[Any, dict[str, Any], Int[Array, " u"]]:
     """Return state and batch as if the vocabulary were what the student reads here.
 
     Args:
         state: parameters and optimizer state, any tree with word tables in it.
-        batch: fields of arrays; "ids" of the student's count rows of the narrow table.
+        batch: fields of arrays.
+        kept: ids below this keep their number: XLM-R's positions depend on which ids are
+            padding (`bert.positions`).
 
     Returns:
-        The narrow state; the batch; the table's rows in the narrow one, ascending, the last
+        The narrow state; the batch, whose "ids" of the student's texts now count rows of
+        the narrow table; the table's rows in the narrow one, ascending, the last
         ones beyond the table where the batch holds fewer.
     """
     ids = {
@@ -51,7 +55,7 @@ def narrow(
         if key.startswith("student/") and "ids" in field
     }
     total = _height(state)
-    flat = jnp.concatenate([x.reshape(-1) for x in ids.values()])
+    flat = jnp.concatenate([jnp.arange(kept), *(x.reshape(-1) for x in ids.values())])
     found = jnp.unique(flat, size=min(flat.size, total), fill_value=total)
     # Distinct where there is no row, too: scatters need not look for doubles.
     rows = jnp.where(found < total, found, total + jnp.arange(found.size))
