@@ -89,7 +89,7 @@ class TextEncoder:
         """Encode queries, expanded with mask tokens where the head says so."""
         head = self.head
         length, marker = head.query_length, self._query_marker
-        rows = self._rows(texts, length, marker)
+        rows = self._rows([head.query_prompt + t for t in texts], length, marker)
         return [self._query(row) for row in rows]
 
     def _query(self, ids: np.ndarray) -> Encoded:
@@ -111,26 +111,30 @@ class TextEncoder:
     def documents(self, texts: Sequence[str]) -> list[Encoded]:
         """Encode documents; tokens of the skip list are not scored."""
         length, marker = self.head.document_length, self._document_marker
+        prompted = [self.head.document_prompt + t for t in texts]
         return [
             Encoded(
                 ids,
                 np.ones(len(ids), bool),
                 self._first_unscored(~np.isin(ids, self._skipped)),
             )
-            for ids in self._rows(texts, length, marker)
+            for ids in self._rows(prompted, length, marker)
         ]
 
     def query_places(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return [l 2] for each text: token i of `queries` is text[begin:end].
 
-        Tokens that stand for no text have begin = end: markers, [CLS], [MASK].
+        Tokens that stand for no text have begin = end: markers, prompt, [CLS], [MASK].
         """
         head, nowhere = self.head, (0, 0)
         marker = nowhere if self._query_marker is not None else None
-        places = []
-        for encoding in self.tokenizer.encode_batch(list(texts)):
+        places, start = [], len(head.query_prompt)
+        prompted = [head.query_prompt + t for t in texts]
+        for encoding in self.tokenizer.encode_batch(prompted):
             row = [
-                nowhere if special else place
+                nowhere
+                if special or place[1] <= start
+                else (max(place[0] - start, 0), place[1] - start)
                 for place, special in zip(
                     encoding.offsets, encoding.special_tokens_mask, strict=True
                 )

@@ -217,18 +217,27 @@ def _read_projection(
     projection: Projection, encoder: EncoderConfig, head: HeadConfig
 ) -> dict[str, jax.Array] | None:
     """Return the projection's parameters; None for an identity, which is none."""
-    path = projection.path
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing; a projection is read from safetensors only"
-        )
+    path = projection.paths[-1]
+    for one in projection.paths:
+        if not one.is_file():
+            raise FileNotFoundError(
+                f"{one} is missing; a projection is read from safetensors only"
+            )
     if (projection.bias is not None) != head.projection_bias:
         raise ValueError(
             f"head.projection_bias must be {projection.bias is not None}, as the projection "
             f"in {path} has it, got {head.projection_bias}"
         )
-    entries = weights.of_file(path)
-    shapes = {projection.weight: (head.projection, encoder.hidden_size)}
+    entries, width = weights.of_file(path), encoder.hidden_size
+    before = [weights.of_file(one)[projection.weight] for one in projection.paths[:-1]]
+    for one in before:
+        if len(one.shape) != 2 or one.shape[1] != width:
+            raise ValueError(
+                f"{one.file}: {projection.weight} must take vectors of {width}, got the "
+                f"shape {one.shape}"
+            )
+        width = one.shape[0]
+    shapes = {projection.weight: (head.projection, width)}
     if projection.bias is not None:
         shapes[projection.bias] = (head.projection,)
     for name, wanted in shapes.items():
@@ -238,6 +247,9 @@ def _read_projection(
                 f"{path}: {name} must have the shape {wanted}, got {found}"
             )
     weight = weights.read(entries[projection.weight])
+    for one in reversed(before):
+        product = weight.astype(np.float64) @ weights.read(one).astype(np.float64)
+        weight = product.astype(np.float32)
     made = {"kernel": jnp.asarray(weight.T, jnp.float32)}
     if projection.bias is not None:
         bias = weights.read(entries[projection.bias])

@@ -103,7 +103,8 @@ With sentence-transformers:
 from sentence_transformers import SentenceTransformer
 
 model = SentenceTransformer({name})
-vectors = model.encode(["..."])
+queries = model.encode_query(["..."])
+documents = model.encode_document(["..."])
 ```
 """,
     ),

@@ -26,6 +26,10 @@ class HeadConfig:
     # Token inserted after the first one; None: no marker.
     query_marker: str | None = None
     document_marker: str | None = None
+    # Put before every query and document, as E5's "query: " or an instruction: text like
+    # theirs, scored and pooled with it.
+    query_prompt: str = ""
+    document_prompt: str = ""
     # Pad queries with the mask token up to query_length and score those slots too.
     expansion: bool = False
     # Whether the other tokens attend to the slots of the expansion.

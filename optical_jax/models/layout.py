@@ -26,9 +26,12 @@ _DEFAULT_LENGTH = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Projection:
-    """Where a projection lies: a safetensors file, and the names of its tensors there."""
+    """Where a projection lies: a safetensors file, and the names of its tensors there.
 
-    path: Path
+    Several files are linear layers one after the other, which one product replaces.
+    """
+
+    paths: tuple[Path, ...]
     weight: str = "linear.weight"
     bias: str | None = None
 

@@ -41,7 +41,7 @@ def read(folder: Path) -> Layout:
     query_length, document_length = (min(n, longest) for n in _LENGTHS)
     return Layout(
         head=HeadConfig(
-            projection=weights.of_file(projection.path)["weight"].shape[0],
+            projection=weights.of_file(projection.paths[0])["weight"].shape[0],
             projection_bias=projection.bias is not None,
             query_length=query_length,
             document_length=document_length,
@@ -64,4 +64,4 @@ def find_projection(folder: Path) -> Projection:
             f"{', '.join(found) or 'none'}; convert {_PICKLE} as it is"
         )
     bias = "bias" if "bias" in found else None
-    return Projection(path=folder / _FILE, weight="weight", bias=bias)
+    return Projection(paths=(folder / _FILE,), weight="weight", bias=bias)

@@ -31,10 +31,11 @@ def read(folder: Path, tokenizer: tokenizers.Tokenizer) -> Layout:
     of_kind = {module.kind: module.folder for module in modules}
     projection: dict[str, Any] = {}
     if "Dense" in kinds:
-        fields = _dense(of_kind["Dense"])
+        found = find_projection(folder)
+        last = _dense(found.paths[-1].parent)
         projection = {
-            "projection": fields["out_features"],
-            "projection_bias": fields.get("bias", True),
+            "projection": last["out_features"],
+            "projection_bias": found.bias is not None,
         }
     if "Pooling" in kinds:
         head = _single_vector(folder, kinds, settings, transformer, projection)
@@ -58,8 +59,16 @@ def find_projection(folder: Path) -> Projection | None:
     dense = [module.folder for module in _modules(folder) if module.kind == "Dense"]
     if not dense:
         return None
-    bias = "linear.bias" if _dense(dense[0]).get("bias", True) else None
-    return Projection(path=dense[0] / "model.safetensors", bias=bias)
+    biased = [_dense(path).get("bias", True) for path in dense]
+    if len(dense) > 1 and any(biased):
+        raise ValueError(
+            f"{folder / layout.MODULES}: several Dense modules are read where none has a "
+            f"bias, got bias={biased}; merge them into one linear layer"
+        )
+    return Projection(
+        paths=tuple(path / "model.safetensors" for path in dense),
+        bias="linear.bias" if biased[0] else None,
+    )
 
 
 def _pylate(
@@ -104,28 +113,47 @@ def _single_vector(
             f"{', '.join(kinds)}; its vectors are not unit vectors and ours are: pass "
             "a head to use it normalised"
         )
-    if [kind for kind in kinds if kind != "Dense"] != known or kinds.count("Dense") > 1:
+    if [kind for kind in kinds if kind != "Dense"] != known:
         raise ValueError(
             f"{folder / layout.MODULES}: a single-vector folder must have the modules "
-            f"Transformer, Pooling, at most one Dense, Normalize, got "
+            f"Transformer, Pooling, Dense modules or none, Normalize, got "
             f"{', '.join(kinds)}"
-        )
-    prompts = {k: v for k, v in (settings.get("prompts") or {}).items() if v}
-    if prompts:
-        raise ValueError(
-            f"{folder / layout.SETTINGS}: prompts must be empty, got {prompts}; this "
-            "library puts no text before a query: pass a head to use the folder without "
-            "them"
         )
     length = transformer.get("max_seq_length") or layout.tokenizer_length(folder)
     pooling = next(m.folder for m in _modules(folder) if m.kind == "Pooling")
+    pooling /= "config.json"
+    prompts = _prompts(settings)
+    if any(prompts.values()) and not read_json(pooling).get("include_prompt", True):
+        raise ValueError(
+            f"{pooling}: include_prompt must be true where there are prompts, got false; "
+            "prompts are pooled with their texts here: pass a head to use the folder "
+            "without them"
+        )
     return HeadConfig(
         kind="single-vector",
-        pooling=_pooling(pooling / "config.json"),
+        pooling=_pooling(pooling),
+        **prompts,
         query_length=settings.get("query_length", length),
         document_length=settings.get("document_length", length),
         **projection,
     )
+
+
+def _prompts(settings: dict[str, Any]) -> dict[str, str]:
+    """Return what sentence-transformers puts before a text where no prompt is asked for.
+
+    That is what the first of these names has, else what default_prompt_name has.
+    """
+    prompts = settings.get("prompts") or {}
+    default = prompts.get(settings.get("default_prompt_name")) or ""
+    names = {
+        "query_prompt": ("query",),
+        "document_prompt": ("document", "passage", "corpus"),
+    }
+    return {
+        field: next((prompts[name] for name in of if name in prompts), default) or ""
+        for field, of in names.items()
+    }
 
 
 def _pooling(path: Path) -> str:

@@ -1,7 +1,7 @@
 """The multi-vector layout of sentence-transformers 6, read.
 
 A head's settings lie in its modules: the skip list in MultiVectorMask, the expansion in the
-Transformer's query_expansion. Markers are prompts, put before the text.
+Transformer's query_expansion. Markers are prompts of one token, put before the text.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ def read_head(
     if modules.keys() - {"Dense"} != {"Transformer", "MultiVectorMask", "Normalize"}:
         raise ValueError(
             f"{folder / layout.MODULES}: a multi-vector folder must have the modules "
-            "Transformer, at most one Dense, MultiVectorMask, Normalize, got "
+            "Transformer, Dense or none, MultiVectorMask, Normalize, got "
             f"{', '.join(modules)}; vectors that are not normalised, or go through "
             "anything else, cannot be made here"
         )
@@ -49,8 +49,8 @@ def read_head(
     return HeadConfig(
         query_length=query_length,
         document_length=document_length,
-        query_marker=_marker(folder, prompts.get("query"), tokenizer),
-        document_marker=_marker(folder, prompts.get("document"), tokenizer),
+        **_start("query", prompts.get("query"), tokenizer),
+        **_start("document", prompts.get("document"), tokenizer),
         expansion=bool(expansion),
         attend_to_expansion=bool(expansion and expansion.get("attend", False)),
         **_mask(modules["MultiVectorMask"] / "config.json", tokenizer),
@@ -76,20 +76,14 @@ def _check_expansion(
         )
 
 
-def _marker(
-    folder: Path, prompt: str | None, tokenizer: tokenizers.Tokenizer
-) -> str | None:
-    """Return the token that a prompt stands for: itself, or itself without the last blank."""
-    if not prompt:
-        return None
-    for token in (prompt, prompt.rstrip()):
+def _start(
+    field: str, prompt: str | None, tokenizer: tokenizers.Tokenizer
+) -> dict[str, str]:
+    """Return what a prompt is in a head: a marker, if it is one token but for the last blank."""
+    for token in (prompt, prompt.rstrip()) if prompt else ():
         if tokenizer.token_to_id(token) is not None:
-            return token
-    raise ValueError(
-        f"{folder / layout.SETTINGS}: the prompt {prompt!r} must be one token of the "
-        "vocabulary, as ColBERT's markers are; this library puts no text before a text: "
-        "pass a head to use the folder without it"
-    )
+            return {f"{field}_marker": token}
+    return {f"{field}_prompt": prompt} if prompt else {}
 
 
 def _mask(path: Path, tokenizer: tokenizers.Tokenizer) -> dict[str, Any]:

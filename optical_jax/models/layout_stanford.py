@@ -58,10 +58,10 @@ def read(folder: Path, tokenizer: tokenizers.Tokenizer) -> Layout:
             "are unit vectors here"
         )
     projection = find_projection(folder)
-    width = weights.of_file(projection.path)[_PROJECTION].shape[0]
+    width = weights.of_file(projection.paths[0])[_PROJECTION].shape[0]
     if settings.get("dim", width) != width:
         raise ValueError(
-            f"{path}: dim is {settings['dim']}, but {projection.path.name} has "
+            f"{path}: dim is {settings['dim']}, but {projection.paths[0].name} has "
             f"{_PROJECTION} of width {width}; copy both from one checkpoint"
         )
     return Layout(head=_head(path, settings, width, tokenizer), projection=projection)
@@ -80,7 +80,7 @@ def find_projection(folder: Path) -> Projection:
             f"{folder} has no tensor {_PROJECTION!r}, the projection of Stanford's ColBERT; "
             "if this is a plain encoder, remove artifact.metadata and pass a head"
         )
-    return Projection(path=found.file, weight=_PROJECTION)
+    return Projection(paths=(found.file,), weight=_PROJECTION)
 
 
 def _head(

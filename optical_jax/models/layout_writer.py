@@ -55,6 +55,17 @@ def newer_files(head: HeadConfig, *, width: int, first: str) -> dict[str, Any]:
             f"{head.skip_first} and {len(head.skiplist)} words in head.skiplist; use "
             "--format single-vector, or leave one of them out"
         )
+    starts = {}
+    for field in ("query", "document"):
+        marker = getattr(head, f"{field}_marker") or ""
+        prompt = getattr(head, f"{field}_prompt")
+        if marker and prompt:
+            raise ValueError(
+                "the multi-vector layout of sentence-transformers 6 holds a marker or a "
+                f"prompt, got head.{field}_marker={marker!r} and head.{field}_prompt="
+                f"{prompt!r}; leave one of them out"
+            )
+        starts[field] = marker or prompt
     tokens = {
         "module_input_name": "token_embeddings",
         "module_output_name": "token_embeddings",
@@ -80,10 +91,7 @@ def newer_files(head: HeadConfig, *, width: int, first: str) -> dict[str, Any]:
         layout.MODULES: _module_list(*modules),
         layout.SETTINGS: {
             "model_type": "MultiVectorEncoder",
-            "prompts": {
-                "query": head.query_marker or "",
-                "document": head.document_marker or "",
-            },
+            "prompts": starts,
             "default_prompt_name": None,
             "similarity_fn_name": "MaxSim",
         },
@@ -119,6 +127,12 @@ def _multi_vector_files(head: HeadConfig, width: int) -> dict[str, Any]:
             "PyLate scores every token of a query, and head.skip_first leaves out the "
             "first; use the layout of sentence-transformers 6 (--format "
             "sentence-transformers-6)"
+        )
+    if head.query_prompt or head.document_prompt:
+        raise ValueError(
+            "PyLate's layout holds markers of one token, got head.query_prompt="
+            f"{head.query_prompt!r} and head.document_prompt={head.document_prompt!r}; use "
+            "--format sentence-transformers-6"
         )
     return {
         layout.MODULES: _module_list(
@@ -164,7 +178,10 @@ def _single_vector_files(head: HeadConfig, width: int) -> dict[str, Any]:
         },
         layout.SETTINGS: {
             "model_type": "SentenceTransformer",
-            "prompts": {"query": "", "document": ""},
+            "prompts": {
+                "query": head.query_prompt,
+                "document": head.document_prompt,
+            },
             "default_prompt_name": None,
             "similarity_fn_name": "cosine",
             # Ours: sentence-transformers has one length, max_seq_length.

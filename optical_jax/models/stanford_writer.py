@@ -127,6 +127,8 @@ def _check(head: HeadConfig, family: str, tokenizer: tokenizers.Tokenizer) -> No
         f"head.kind is {head.kind!r}": head.kind != "multi-vector",
         "head.projection_bias is True": head.projection_bias,
         "head.skip_first is True": head.skip_first,
+        f"head.query_prompt is {head.query_prompt!r} and head.document_prompt "
+        f"{head.document_prompt!r}": bool(head.query_prompt or head.document_prompt),
         "head.expansion is False, and its readers always expand queries": (
             not head.expansion
         ),

@@ -15,6 +15,20 @@ def _encoder(**fields):
     )
 
 
+def test_places_do_not_count_the_prompt():
+    model = tiny.make(tiny.TOKENWISE)
+    prompted = tiny.with_head(model, query_prompt="who: ").text
+    (row,), (places,) = (
+        prompted.queries(["the book"]),
+        prompted.query_places(["the book"]),
+    )
+    assert len(places) == len(row.ids)
+    (plain,) = model.text.query_places(["the book"])
+    kept = [tuple(p) for p in places if p[0] < p[1]]
+    assert kept == [tuple(p) for p in plain if p[0] < p[1]]
+    assert len(kept) < len(places) - 2
+
+
 def test_query_has_marker_after_the_first_token_and_is_expanded():
     (row,) = _encoder().queries(["habari dunia"])
     tokens = _encoder().tokens(row.ids)

@@ -137,13 +137,16 @@ def test_other_pooling(pooled: retriever.Retriever, tmp_path: Path) -> None:
         folder.load(tmp_path / "out")
 
 
-def test_prompts(pooled: retriever.Retriever, tmp_path: Path) -> None:
+def test_prompts_that_are_not_pooled(
+    pooled: retriever.Retriever, tmp_path: Path
+) -> None:
     folder.save(pooled, tmp_path / "out")
     edit(
         tmp_path / "out" / "config_sentence_transformers.json",
         prompts={"query": "query: ", "document": ""},
     )
-    with pytest.raises(ValueError, match=r"prompts must be empty.*'query: '"):
+    edit(tmp_path / "out" / "1_Pooling" / "config.json", include_prompt=False)
+    with pytest.raises(ValueError, match=r"include_prompt must be true"):
         folder.load(tmp_path / "out")
 
 

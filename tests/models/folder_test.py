@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -5,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 
-from optical_jax.models import folder, retriever
+from optical_jax.models import folder, layout, retriever
 from optical_jax.models.head import HeadConfig
 from tests.models import tiny
 from tests.models.edits import edit, edit_tensors
@@ -66,6 +68,56 @@ def test_new_style_pooling_file(pooled: retriever.Retriever, tmp_path: Path) -> 
     path = tmp_path / "out" / "1_Pooling" / "config.json"
     path.write_text(json.dumps({"embedding_dimension": 16, "pooling_mode": "cls"}))
     assert folder.load(tmp_path / "out").head.pooling == "cls"
+
+
+def test_prompts_by_the_names_of_sentence_transformers(
+    pooled: retriever.Retriever, tmp_path: Path
+) -> None:
+    folder.save(pooled, tmp_path / "out")
+    settings = tmp_path / "out" / "config_sentence_transformers.json"
+    # Gemma's embedding model names more tasks, E5's folders name none.
+    prompts = {"query": "who: ", "passage": "text: ", "sts": "other: "}
+    edit(settings, prompts=prompts)
+    read = folder.load(tmp_path / "out")
+    assert (read.head.query_prompt, read.head.document_prompt) == ("who: ", "text: ")
+    edit(settings, prompts={"sts": "other: "}, default_prompt_name="sts")
+    head = folder.load(tmp_path / "out").head
+    assert (head.query_prompt, head.document_prompt) == ("other: ", "other: ")
+    by_hand = pooled.text.queries(["who: book"])
+    for one, other in zip(read.text.queries(["book"]), by_hand, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_linear_layers_after_each_other_are_one(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    # As in Gemma's embedding model: wider, then narrower, neither with a bias.
+    head = dataclasses.replace(tiny.POOLED, projection=8)
+    made = tiny.make(head)
+    folder.save(made, tmp_path / "out")
+    first, last = rng.normal(size=(24, 16)), rng.normal(size=(8, 24))
+    layers = {"2_Dense": first, "3_Dense": last}
+    (tmp_path / "out" / "3_Dense").mkdir()
+    for name, weight in layers.items():
+        fields = {"in_features": weight.shape[1], "out_features": weight.shape[0]}
+        fields |= {"bias": False, "activation_function": layout.IDENTITY}
+        (tmp_path / "out" / name / "config.json").write_text(json.dumps(fields))
+        safetensors.numpy.save_file(
+            {"linear.weight": weight.astype(np.float32)},
+            tmp_path / "out" / name / "model.safetensors",
+        )
+    listed = tmp_path / "out" / "modules.json"
+    modules = json.loads(listed.read_text())
+    dense = next(m for m in modules if m["path"] == "2_Dense")
+    modules.insert(modules.index(dense) + 1, {**dense, "idx": 3, "path": "3_Dense"})
+    listed.write_text(json.dumps(modules))
+    read = folder.load(tmp_path / "out")
+    assert read.head == head
+    kernel = read.params["projection"]["kernel"][...]
+    np.testing.assert_allclose(kernel, (last @ first).T, rtol=1e-4, atol=1e-5)
+    edit(tmp_path / "out" / "3_Dense" / "config.json", bias=True)
+    with pytest.raises(ValueError, match=r"none has a bias, got bias=\[False, True\]"):
+        folder.load(tmp_path / "out")
 
 
 def test_head_of_the_caller_wins(colbert: retriever.Retriever, tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ HEADS = {
     "attend": dataclasses.replace(tiny.COLBERT, attend_to_expansion=True),
     "tokenwise": tiny.TOKENWISE,
     "mean": tiny.POOLED,
-    "last": dataclasses.replace(tiny.POOLED, pooling="last"),
+    "last": dataclasses.replace(
+        tiny.POOLED, pooling="last", query_prompt="who wrote ", document_prompt="the "
+    ),
     "cls-projected": dataclasses.replace(tiny.POOLED, pooling="cls", projection=8),
 }
 

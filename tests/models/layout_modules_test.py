@@ -144,6 +144,16 @@ def test_blank_after_a_marker_that_is_a_token_without_it(native: Path) -> None:
     assert (head.query_marker, head.document_marker) == ("[MASK]", None)
 
 
+def test_prompt_of_several_tokens(native: Path) -> None:
+    edit(
+        native / "config_sentence_transformers.json",
+        prompts={"query": "the word: ", "document": "[D] "},
+    )
+    head = folder.load(native).head
+    assert (head.query_marker, head.query_prompt) == (None, "the word: ")
+    assert (head.document_marker, head.document_prompt) == ("[D] ", "")
+
+
 def test_lengths_that_are_not_stated_are_the_tokenizers(native: Path) -> None:
     (native / "sentence_bert_config.json").write_text("{}")
     head = folder.load(native).head
@@ -162,10 +172,6 @@ _MASK = "2_MultiVectorMask/config.json"
 _EXPANSION = TRANSFORMER["query_expansion"]
 REFUSED = {
     "no Normalize": (drop_normalize, "MultiVectorMask, Normalize, got Trans"),
-    "prompt of several tokens": (
-        change("config_sentence_transformers.json", prompts={"query": "query: "}),
-        "prompt 'query: ' must be one token",
-    ),
     "images": (
         change(_MASK, keep_only_token_ids=[3]),
         "keep_only_token_ids must be null",

@@ -25,6 +25,7 @@ from tests.models import tiny
 PLAID = "plaid-index"
 # Documents of the index, and bits of its residuals.
 _DOCUMENTS = 300
+_PROMPTS = {"query_prompt": "who wrote: ", "document_prompt": "the text "}
 _BITS = 4
 
 
@@ -49,6 +50,14 @@ def build(encoder: Path | None = None) -> dict[str, retriever.Retriever]:
         "bert-mean": tiny.make(tiny.POOLED),
         "bert-cls": tiny.with_head(tiny.make(tiny.POOLED), pooling="cls"),
         "xlmr-mean": tiny.make(tiny.POOLED, family="xlm-roberta"),
+        "xlmr-prompts": tiny.with_head(
+            tiny.make(tiny.POOLED, family="xlm-roberta"), **_PROMPTS
+        ),
+        "qwen3-instructed": tiny.with_head(
+            tiny.make(tiny.POOLED, family="qwen3"),
+            pooling="last",
+            query_prompt=_PROMPTS["query_prompt"],
+        ),
         "xlmr-xl-colbert": tiny.make(tiny.COLBERT, family="xlm-roberta-xl"),
         "modernbert-colbert": tiny.make(
             dataclasses.replace(tiny.COLBERT, expansion=False), family="modernbert"
@@ -121,6 +130,9 @@ def newer() -> dict[str, retriever.Retriever]:
         ),
         "xlmr-newer-skip-first": tiny.make(first, family="xlm-roberta"),
         "xlmr-newer": tiny.make(tiny.COLBERT, family="xlm-roberta"),
+        "bert-newer-prompts": tiny.make(
+            dataclasses.replace(tiny.TOKENWISE, projection=8, **_PROMPTS)
+        ),
     }
 
 

@@ -57,7 +57,16 @@ def test_vectors_are_ours(name: str, exported: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["bert-colbert", "xlmr-colbert", "bert-bias", "bert-mean", "bert-stanford"]
+    "name",
+    [
+        "bert-colbert",
+        "xlmr-colbert",
+        "bert-bias",
+        "bert-mean",
+        "bert-stanford",
+        "qwen3-instructed",
+        "bert-newer-prompts",
+    ],
 )
 def test_what_the_real_writer_makes_of_it_is_read_back(
     name: str, exported: Path, tmp_path: Path
