@@ -50,6 +50,7 @@ def _study(root, *, axes=(METHODS,), seeds=(0, 1)):
         collection="toy",
         queries=("xx-test",),
         topline_queries=("en-test",),
+        fusion_weights=(0.7, 0.3),
     )
     grids = tuple(Grid(bases=(base,), axes=(axis,), seeds=seeds) for axis in axes)
     return Study(name="tiny", grids=grids, reference="all", measures=("R@1", "RR@10"))
@@ -135,6 +136,10 @@ def test_the_record_has_methods_by_seed_and_baselines_once(root, finished):
     told = record["runs"]["xx/few/1"]
     assert told["train_seconds"] > 0
     assert str(root) not in json.dumps(record)
+    measured = next((root / "runs").glob("xx/all/**/measures.json"))
+    rows = json.loads(measured.read_text())["rows"]
+    (weights,) = (r["details"]["weights"] for r in rows if r["method"] == "fusion")
+    assert weights == {"student": 0.7, "ibm1+bm25": 0.3}
     page = report.written[1].read_text()
     assert "| method | xx-test |" in page
     assert report.written[2].suffix == ".png"

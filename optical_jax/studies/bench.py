@@ -6,7 +6,7 @@ made once: in memory for one call of the command, on disk for the next one.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,10 @@ class Bench:
         if fused and methods.IBM1 in self._baselines:
             parts = [found[0], self._baselines[methods.IBM1]]
             found += methods.fused(
-                parts, FusionConfig(), name=methods.FUSION, depth=_DEPTH
+                parts,
+                FusionConfig(weights=self._base.fusion_weights),
+                name=methods.FUSION,
+                depth=_DEPTH,
             )
         self._measure(found, folder)
 
@@ -87,7 +90,7 @@ class Bench:
             path = folder / f"{row.query_set}.{row.method}.run"
             trec.write_run(path, row.run, tag=row.method)
         content = {
-            "asked": asked(self._base),
+            "asked": asked(self._base, [row.method for row in rows]),
             "seconds": round(time.monotonic() - began, 1),
             "rows": [
                 {
@@ -170,15 +173,23 @@ class Benches:
         )
 
 
-def asked(base: Base) -> dict[str, Any]:
-    """Return what a base's students are measured on; other numbers are not theirs."""
-    return {
+def asked(base: Base, measured: Iterable[str] = ()) -> dict[str, Any]:
+    """Return what a base's students are measured on; other numbers are not theirs.
+
+    Args:
+        base: of the study.
+        measured: the methods; a fusion depends on its weights too.
+    """
+    found = {
         "collection": base.collection,
         "titles": base.titles,
         "queries": list(base.queries),
         "topline_queries": list(base.topline_queries),
         "tune_queries": list(base.tune_queries),
     }
+    if base.fusion_weights and methods.FUSION in measured:
+        found["fusion_weights"] = list(base.fusion_weights)
+    return found
 
 
 def read(folder: Path, base: Base) -> Measured | None:
@@ -188,4 +199,5 @@ def read(folder: Path, base: Base) -> Measured | None:
         return None
     content = json.loads(path.read_text(encoding="utf-8"))
     found = Measured(**content)
-    return found if found.asked == asked(base) else None
+    wanted = asked(base, [row["method"] for row in found.rows])
+    return found if found.asked == wanted else None

@@ -32,8 +32,18 @@ class Base:
     queries: tuple[str, ...]
     topline_queries: tuple[str, ...] = ()
     tune_queries: tuple[str, ...] = ()
+    # Weights of student and ibm1+bm25 where there is no development set; none: equal ones.
+    fusion_weights: tuple[float, ...] = ()
     # Whether documents start with their titles.
     titles: bool = True
+
+    def __post_init__(self) -> None:
+        """Check that weights are given or chosen, not both."""
+        if self.fusion_weights and self.tune_queries:
+            raise ValueError(
+                f"base {self.name!r}: fusion_weights are chosen on tune_queries, got both; "
+                "leave one of them out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

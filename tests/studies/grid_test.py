@@ -109,3 +109,8 @@ def test_the_studies_of_this_project_are_valid(name, tmp_path):
         {run.name for run in runs.values()}
     )
     assert all(run.base.topline_queries for run in runs.values())
+
+
+def test_weights_are_given_or_chosen():
+    with pytest.raises(ValueError, match=r"fusion_weights are chosen on tune_queries"):
+        dataclasses.replace(KIN, fusion_weights=(0.8, 0.2), tune_queries=("dev",))
