@@ -169,17 +169,16 @@ class Bert(Encoder):
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        """Build the layers; parameters are float32, dtype is that of the computation.
-
-        dropout applies to hidden states, not to attention weights.
-        """
-        self.embeddings = Embeddings(config, dtype=dtype, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout)
-        self.layers = nnx.List(
-            Layer(config, dropout=dropout, dtype=dtype, rngs=rngs)
-            for _ in range(config.num_hidden_layers)
+        """Build the parts."""
+        made = {"dtype": dtype, "rngs": rngs}
+        super().__init__(
+            Embeddings(config, **made),
+            [
+                Layer(config, dropout=dropout, **made)
+                for _ in range(config.num_hidden_layers)
+            ],
+            dropout=dropout,
         )
-        self.final_norm = None
 
 
 _LINEAR = {

@@ -144,14 +144,17 @@ class Decoder(Encoder):
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        """Build the layers; parameters are float32, dtype is that of the computation."""
-        self.embeddings = Embeddings(config, dtype=dtype, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout)
-        self.layers = nnx.List(
-            Layer(config, kind, dropout=dropout, dtype=dtype, rngs=rngs)
-            for kind in config.layer_types
+        """Build the parts."""
+        made = {"dtype": dtype, "rngs": rngs}
+        super().__init__(
+            Embeddings(config, **made),
+            [
+                Layer(config, kind, dropout=dropout, **made)
+                for kind in config.layer_types
+            ],
+            _norm(config, config.hidden_size, dtype=dtype),
+            dropout=dropout,
         )
-        self.final_norm = _norm(config, config.hidden_size, dtype=dtype)
 
 
 _ATTENTION = {"q_proj": "query", "k_proj": "key", "v_proj": "value", "o_proj": "out"}

@@ -1,5 +1,7 @@
 """What the modules of all encoder families do alike: embed, go through layers, normalise."""
 
+from collections.abc import Sequence
+
 import jax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
@@ -11,17 +13,34 @@ from optical_jax.models.stack import EncoderOptions
 class Encoder(nnx.Module):
     """Token ids to the last layer's hidden states.
 
-    A family's `__init__(config, *, dropout, dtype, rngs)` sets `embeddings` (ids -> states,
-    its word table named `word`), `layers`, `final_norm` (or None) and `dropout`. A layer is
-    called as `layer(x, mask, rngs=rngs, **shared)` and has `received(x, mask, **shared)`,
-    the attention that each token gets (`Attention.received`).
+    A family is built by `module(config, *, dropout, dtype, rngs)`; parameters are float32,
+    dtype is that of the computation, dropout applies to hidden states. A layer is called as
+    `layer(x, mask, rngs=rngs, **shared)` and has `received(x, mask, **shared)`, the
+    attention that each token gets (`Attention.received`).
     """
 
-    embeddings: nnx.Module
-    layers: nnx.List
-    final_norm: nnx.Module | None
-    dropout: nnx.Dropout
     options: EncoderOptions = stack.PLAIN
+
+    def __init__(
+        self,
+        embeddings: nnx.Module,
+        layers: Sequence[nnx.Module],
+        final_norm: nnx.Module | None = None,
+        *,
+        dropout: float,
+    ):
+        """Put the parts together.
+
+        Args:
+            embeddings: ids -> states; its word table is named `word`.
+            layers: from the first to the last.
+            final_norm: of the last one's states; None: they stay as they are.
+            dropout: of the embeddings.
+        """
+        self.embeddings = embeddings
+        self.dropout = nnx.Dropout(dropout)
+        self.layers = nnx.List(layers)
+        self.final_norm = final_norm
 
     def shared(self, length: int) -> dict[str, Array]:
         """Return what is computed once and given to every layer."""

@@ -177,15 +177,17 @@ class ModernBert(Encoder):
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        """Build the layers; parameters are float32, dtype is that of the computation."""
+        """Build the parts."""
         made = {"dtype": dtype, "rngs": rngs}
-        self.embeddings = Embeddings(config, **made)
-        self.dropout = nnx.Dropout(dropout)
-        self.layers = nnx.List(
-            Layer(config, i, dropout=dropout, **made)
-            for i in range(config.num_hidden_layers)
+        super().__init__(
+            Embeddings(config, **made),
+            [
+                Layer(config, i, dropout=dropout, **made)
+                for i in range(config.num_hidden_layers)
+            ],
+            _norm(config, **made),
+            dropout=dropout,
         )
-        self.final_norm = _norm(config, **made)
 
 
 def key_table(config: ModernBertConfig) -> family.KeyTable:

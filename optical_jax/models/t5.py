@@ -196,18 +196,18 @@ class T5(Encoder):
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        """Build the layers; parameters are float32, dtype is that of the computation."""
+        """Build the parts."""
         made = {"dtype": dtype, "rngs": rngs}
-        self.embeddings = Embeddings(config, **made)
-        self.dropout = nnx.Dropout(dropout)
+        super().__init__(
+            Embeddings(config, **made),
+            [Layer(config, dropout=dropout, **made) for _ in range(config.num_layers)],
+            layers.RMSNorm(
+                config.d_model, epsilon=config.layer_norm_epsilon, dtype=dtype
+            ),
+            dropout=dropout,
+        )
         self.relative_bias = (
             None if config.model_type == "umt5" else _relative_bias(config, **made)
-        )
-        self.layers = nnx.List(
-            Layer(config, dropout=dropout, **made) for _ in range(config.num_layers)
-        )
-        self.final_norm = layers.RMSNorm(
-            config.d_model, epsilon=config.layer_norm_epsilon, dtype=dtype
         )
 
     def shared(self, length: int) -> dict[str, Array]:

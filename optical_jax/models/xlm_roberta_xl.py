@@ -49,16 +49,18 @@ class XlmRobertaXl(Encoder):
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        """Build the layers; parameters are float32, dtype is that of the computation."""
+        """Build the parts."""
         made = {"dtype": dtype, "rngs": rngs}
-        self.embeddings = bert.Embeddings(config, normed=False, **made)
-        self.dropout = nnx.Dropout(dropout)
-        self.layers = nnx.List(
-            Layer(config, dropout=dropout, **made)
-            for _ in range(config.num_hidden_layers)
-        )
-        self.final_norm = layers.layer_norm(
-            config.hidden_size, epsilon=config.layer_norm_eps, **made
+        super().__init__(
+            bert.Embeddings(config, normed=False, **made),
+            [
+                Layer(config, dropout=dropout, **made)
+                for _ in range(config.num_hidden_layers)
+            ],
+            layers.layer_norm(
+                config.hidden_size, epsilon=config.layer_norm_eps, **made
+            ),
+            dropout=dropout,
         )
 
 
