@@ -20,6 +20,7 @@ from typing import Any
 import tyro
 
 from optical_jax.config import Config
+from optical_jax.data import jsontext
 
 
 def load_preset(
@@ -82,10 +83,12 @@ def from_json(text: str) -> Config:
     Raises:
         ValueError: naming an unknown field and the nearest known one.
     """
-    return _build(Config, json.loads(text), "config")
+    return _build(Config, jsontext.loads(text), "config")
 
 
-def _build(kind: type, value: dict[str, Any], where: str) -> Any:  # noqa: ANN401
+def _build(kind: type, value: Any, where: str) -> Any:  # noqa: ANN401
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} must be an object, got {value!r:.60}")
     fields = {f.name: f for f in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
     for name in value:
@@ -97,10 +100,11 @@ def _build(kind: type, value: dict[str, Any], where: str) -> Any:  # noqa: ANN40
 
 
 def convert(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401
-    """Turn a value as JSON has it into one of a field's type; others stay as they are.
+    """Turn a value as JSON has it into one of a field's type; one of that type stays.
 
     Raises:
-        ValueError: naming an unknown field and the nearest known one.
+        ValueError: naming an unknown field and the nearest known one, or a field whose
+            value is of another type.
     """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -109,9 +113,21 @@ def convert(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401
         return convert(next(k for k in args if k is not type(None)), value, where)
     if origin is tuple:
         items = [value] if isinstance(value, str) else value
+        _require(isinstance(items, list | tuple), "a list", value, where)
         return tuple(convert(args[0], item, where) for item in items)
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+    if origin is typing.Literal:
+        _require(value in args, " or ".join(map(repr, args)), value, where)
+        return value
+    if dataclasses.is_dataclass(hint) and not isinstance(value, hint):
         return _build(hint, value, where)
     if hint is float and type(value) is int:
+        _require(abs(value) < 2**53, "a number below 2^53", value, where)
         return float(value)
+    if hint in (int, float, bool, str):
+        _require(type(value) is hint, f"of type {hint.__name__}", value, where)
     return value
+
+
+def _require(holds: bool, rule: str, value: Any, where: str) -> None:  # noqa: ANN401
+    if not holds:
+        raise ValueError(f"{where} must be {rule}, got {value!r:.60}")

@@ -1,9 +1,9 @@
 """Read the JSON lines of a collection in the layout of BEIR."""
 
-import json
 from pathlib import Path
+from typing import Any
 
-from optical_jax.data import textfile, trec
+from optical_jax.data import jsontext, textfile, trec
 
 
 def first(path: Path, pattern: str) -> Path | None:
@@ -11,16 +11,18 @@ def first(path: Path, pattern: str) -> Path | None:
     return min(path.glob(pattern), default=None)
 
 
-def _json_lines(path: Path) -> dict[str, dict[str, str]]:
+def _json_lines(path: Path) -> dict[str, dict[str, Any]]:
     """Return _id -> object of each line."""
-    rows: dict[str, dict[str, str]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for number, line in enumerate(textfile.read_lines(path), start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-            identifier, _ = str(row["_id"]), row["text"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            row = jsontext.loads(line)
+            identifier, text = str(row["_id"]), row["text"]
+            if not (isinstance(row["_id"], str | int) and isinstance(text, str)):
+                raise ValueError("of other types")
+        except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{path}, line {number}: expected a JSON object with '_id' and 'text', "
                 f"got {line[:60]!r}"

@@ -136,13 +136,13 @@ def collect(rows: Iterable[tuple[str, str, float]]) -> Entries:
         key = tuple(alignment.word_tokenize(word))
         if key and weight > 0:
             weights.setdefault(key, {})[textfile.normalize(translation)] = weight
-    return {
-        key: tuple(
-            Translation(text, weight / sum(found.values()))
-            for text, weight in sorted(found.items(), key=lambda e: (-e[1], e[0]))
-        )
-        for key, found in weights.items()
-    }
+    return {key: _translations(found) for key, found in weights.items()}
+
+
+def _translations(weights: dict[str, float]) -> tuple[Translation, ...]:
+    total = sum(weights.values())
+    ordered = sorted(weights.items(), key=lambda e: (-e[1], e[0]))
+    return tuple(Translation(text, weight / total) for text, weight in ordered)
 
 
 def merge(dictionaries: Sequence[Dictionary]) -> list[Dictionary]:
@@ -197,7 +197,7 @@ def _of_lexicon(path: Path, *, reverse: bool) -> Dictionary:
 
 
 # What an editor says of a translation, not a part of it: "pike (verb)".
-_REMARK = re.compile(r"\s*[(\[][^)\]]*[)\]]")
+_REMARK = re.compile(r"(?<!\s)\s*[(\[][^()\[\]]*[)\]]")
 
 
 def _muse(path: Path) -> Iterator[tuple[str, str]]:

@@ -5,12 +5,10 @@ each of them, stays in arrays on disk, which are mapped into memory; they are fo
 while the file has the same size and time of change. A compressed file is unpacked first.
 """
 
-import gzip
 import hashlib
 import json
 import shutil
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,8 @@ import numpy as np
 from optical_jax.data import staging, textfile
 
 _FORMAT = 1
+# Bytes.
+_LONGEST_LINE = 4 * textfile.LONGEST_LINE
 # Lines whose values are held as Python objects.
 _CHUNK = 1 << 18
 
@@ -111,7 +111,7 @@ def _unpack(path: Path, out: Path) -> None:
     with textfile.open_binary(path) as packed, out.open("wb") as file:
         try:
             shutil.copyfileobj(packed, file)
-        except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
+        except textfile.DAMAGED as error:
             raise ValueError(f"{path} is damaged ({error}); fetch it again") from error
 
 
@@ -142,7 +142,13 @@ def _lines(content: Path, source: Path) -> Iterator[tuple[int, tuple[int, int], 
     """Yield number (from 1), span and text of every line that is not blank."""
     position = 0
     with content.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
+        lines = iter(lambda: file.readline(_LONGEST_LINE), b"")
+        for number, raw in enumerate(lines, start=1):
+            if len(raw) == _LONGEST_LINE:
+                raise ValueError(
+                    f"{source}, line {number} has {_LONGEST_LINE} bytes or more, which is "
+                    "no line of text; fetch the file again"
+                )
             start = position
             position += len(raw)
             if number == 1 and raw.startswith(b"\xef\xbb\xbf"):  # byte order mark

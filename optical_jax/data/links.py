@@ -11,7 +11,7 @@ from optical_jax.data import textfile
 # Positions of a word in the source and of one in the target, counted from 0.
 Link = tuple[int, int]
 
-_LINK = re.compile(r"(\d+)([-p?])(\d+)")
+_LINK = re.compile(r"(\d{1,9})([-p?])(\d{1,9})")
 
 
 class GoldLinks(NamedTuple):

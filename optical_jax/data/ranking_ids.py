@@ -3,12 +3,18 @@
 Nothing is held: identifiers are looked up, and texts read from disk, when they are drawn.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from optical_jax.data import beir, lines, ranking_sources, texttable, trec
+from optical_jax.data import (
+    beir,
+    jsontext,
+    lines,
+    ranking_sources,
+    texttable,
+    trec,
+)
 from optical_jax.data.ranking_sources import Entry, RankingSource
 from optical_jax.data.texttable import TextTable
 
@@ -90,7 +96,7 @@ def _id_row(line: str) -> tuple[str, list[str], list[float] | None]:
     if not line.lstrip().startswith("["):
         query_id, *documents = line.split()
         return query_id, documents, None
-    query_id, *documents = json.loads(line)
+    query_id, *documents = jsontext.loads(line)
     if documents and isinstance(documents[0], list):
         names, scores = zip(*documents, strict=True)
         return str(query_id), [str(name) for name in names], [float(s) for s in scores]
@@ -102,7 +108,7 @@ def _parse_ids(line: str, where: str) -> tuple[int, int, int]:
         query_id, documents, scores = _id_row(line)
         if not documents:
             raise ValueError("it names no document")
-    except (json.JSONDecodeError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(
             f"{where}: expected 'query_id doc_id doc_id ...' or JSON [query_id, [doc_id, "
             f"score], ...], got {line[:60]!r} ({error})"

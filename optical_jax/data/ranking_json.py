@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from optical_jax.data import lines, ranking_sources
+from optical_jax.data import jsontext, lines, ranking_sources
 from optical_jax.data.ranking_sources import Entry, RankingSource
 
 
@@ -48,8 +48,8 @@ def _json_entry(row: dict) -> Entry:
 
 def _parse_json(line: str, where: str) -> tuple[int, int, int]:
     try:
-        entry = _json_entry(json.loads(line))
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        entry = _json_entry(jsontext.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{where} is no object with query, positive and negatives: {error}"
         ) from error
@@ -135,10 +135,10 @@ def _language(row: dict) -> str:
 
 def _parse_pair(line: str, where: str) -> tuple[int, int]:
     try:
-        row = json.loads(line)
+        row = jsontext.loads(line)
         query, text = _pair_query(row), _pair_text(row, titles=False)
         language = _language(row).lower()
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{where} is no object with query (or question) and text (or passage): {error}"
         ) from error

@@ -6,13 +6,12 @@ What is read here is not yet cleaned: a pair may have an empty side, and
 
 import csv
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from optical_jax.data import textfile, tmx, zefania
+from optical_jax.data import jsontext, textfile, tmx, zefania
 
 
 class Pair(NamedTuple):
@@ -145,9 +144,9 @@ def _read_jsonl(path: Path, keys: tuple[str, str]) -> Iterator[tuple[str, str]]:
         if not line:
             continue
         try:
-            row = json.loads(line)
+            row = jsontext.loads(line)
             source, target = (row[key] for key in keys)
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{path}, line {number} is no JSON object with the fields {keys[0]!r} and "
                 f"{keys[1]!r} ({error}); name the file's own fields by keys"

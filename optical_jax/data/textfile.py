@@ -1,15 +1,24 @@
 """Open text as it is published (plain, gzip or in a zip), normalise it, write it whole."""
 
+import contextlib
 import gzip
 import html
 import io
+import lzma
 import re
+import struct
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from optical_jax.data import staging
+
+# Characters; a gzip file of a few kilobytes may hold a line that fills the memory.
+LONGEST_LINE = 1 << 24
+# What reading a damaged file raises, packed or not.
+DAMAGED = (EOFError, OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 def open_binary(path: Path) -> io.BufferedIOBase:
@@ -35,7 +44,7 @@ def open_binary(path: Path) -> io.BufferedIOBase:
 
 
 def _open_member(archive: Path, member: str | None) -> io.BufferedIOBase:
-    with zipfile.ZipFile(archive) as opened:
+    with _zip_explained(archive), zipfile.ZipFile(archive) as opened:
         names = [
             info.filename
             for info in opened.infolist()
@@ -53,25 +62,48 @@ def _open_member(archive: Path, member: str | None) -> io.BufferedIOBase:
         return opened.open(member)
 
 
+@contextlib.contextmanager
+def _zip_explained(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, PermissionError):
+        raise
+    # A RuntimeError asks for a password, a NotImplementedError is of a rare compression.
+    except (*DAMAGED, RuntimeError, ValueError, struct.error) as error:
+        raise ValueError(
+            f"{archive} is a damaged zip archive, or packed in a way that is not read "
+            f"({error}); fetch it again, or unpack it"
+        ) from error
+
+
 def read_lines(path: Path) -> Iterator[str]:
     r"""Yield the lines of a UTF-8 file without their ends.
 
     Only "\n" and "\r\n" end a line: Unicode's other line separators occur inside
     sentences, where splitting at them would shift one side of a bitext.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged, not UTF-8, or has a line beyond LONGEST_LINE.
     """
     with open_binary(path) as file:
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="\n")
         number = 0
         try:
-            for line in text:
+            for line in iter(lambda: text.readline(LONGEST_LINE), ""):
                 number += 1
+                if len(line) == LONGEST_LINE:
+                    raise ValueError(
+                        f"{path}, line {number} has {LONGEST_LINE} characters or more, "
+                        "which is no line of text; fetch the file again"
+                    )
                 yield line.rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise ValueError(
                 f"{path} is not UTF-8 after line {number} ({error.reason}); convert it, "
                 "for example with iconv -t UTF-8"
             ) from error
-        except (EOFError, zipfile.BadZipFile, gzip.BadGzipFile) as error:
+        except DAMAGED as error:
             raise ValueError(
                 f"{path} is damaged after line {number} ({error}); fetch it again"
             ) from error
@@ -102,7 +134,7 @@ _unseen = _Unseen()
 
 # HTML escapes that a publisher left in the text; only with their semicolon, because
 # "&copy" alone may be meant.
-_ESCAPE = re.compile(r"&(?:#\d+|#[xX][0-9A-Fa-f]+|[A-Za-z]+\d*);")
+_ESCAPE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]+\d*);")
 
 
 def normalize(text: str) -> str:

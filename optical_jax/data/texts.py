@@ -1,13 +1,12 @@
 """Texts of one language from a file: lines, a column, a field of JSON lines."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from optical_jax.data import textfile
+from optical_jax.data import jsontext, textfile
 
 # A blank after the end of a sentence; none where the script has none.
 _SENTENCE = re.compile(r"(?<=[.!?।؟])\s+|(?<=[。！？])")
@@ -78,11 +77,11 @@ def _cell(line: str, source: TextSource, where: str) -> str:
     try:
         if source.format == "tsv":
             return line.split("\t")[source.column]
-        row = json.loads(line)
+        row = jsontext.loads(line)
         text, title = row[source.field], ""
         if source.titles:
             title = row.get("title") or ""
-    except (IndexError, json.JSONDecodeError, KeyError, TypeError) as error:
+    except (IndexError, ValueError, KeyError, TypeError) as error:
         wanted = (
             f"a column {source.column} (counted from 0)"
             if source.format == "tsv"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from optical_jax.data import lines, staging
+from optical_jax.data import jsontext, lines, staging
 from optical_jax.data.lines import Lines
 
 # Lines shown of what an error is about.
@@ -89,9 +89,11 @@ def load(path: Path, *, cache: Path, titles: bool = True) -> TextTable:
 def _identifier(line: str, where: str) -> tuple[bytes]:
     if line.lstrip().startswith("{"):
         try:
-            row = json.loads(line)
+            row = jsontext.loads(line)
             name, text = str(row["_id"]), row["text"]
-        except (json.JSONDecodeError, KeyError) as error:
+            if not isinstance(row["_id"], str | int):
+                raise ValueError("an identifier is a text or a whole number")
+        except (ValueError, KeyError) as error:
             raise ValueError(
                 f"{where}: expected a JSON object with '_id' and 'text', got "
                 f"{line[:_SHOWN]!r}"

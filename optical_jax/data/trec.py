@@ -6,7 +6,6 @@ from typing import Literal
 
 from optical_jax.data import textfile
 
-_TOPIC = re.compile(r"<top>(.*?)</top>", re.DOTALL)
 # A field ends where the next tag begins; many collections do not close them. The words
 # "Number:", "Topic:", "Description:" and "Narrative:" repeat the tag.
 _FIELD = re.compile(r"<(num|title|desc|narr)>\s*(?:[A-Z][a-z]+:)?([^<]*)")
@@ -26,7 +25,10 @@ def topics(
     if not any("<top>" in line for line in lines):
         return _table(path, lines)
     queries: dict[str, str] = {}
-    for block in _TOPIC.findall("\n".join(lines)):
+    for block in "\n".join(lines).split("<top>")[1:]:
+        block, end, _ = block.partition("</top>")
+        if not end:
+            continue
         fields = {tag: textfile.normalize(text) for tag, text in _FIELD.findall(block)}
         missing = [tag for tag in ("num", field) if not fields.get(tag)]
         if missing:
@@ -73,7 +75,7 @@ def qrels(path: Path) -> dict[str, dict[str, int]]:
         cells = line.split("\t") if "\t" in line else line.split()
         if not cells or (number == 1 and cells[0] == "query-id"):
             continue
-        if len(cells) not in (3, 4) or not re.fullmatch(r"\s*-?\d+\s*", cells[-1]):
+        if len(cells) not in (3, 4) or not re.fullmatch(r"\s*-?\d{1,9}\s*", cells[-1]):
             raise ValueError(
                 f"{path}, line {number}: expected 'query_id [iteration] doc_id "
                 f"relevance' with a whole number at the end, got {line[:60]!r}"

@@ -4,7 +4,6 @@
 any is read, and streamed into place one by one.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from flax import nnx
 from jax.sharding import Sharding, SingleDeviceSharding
 from jax.typing import DTypeLike
 
+from optical_jax.data import jsontext
 from optical_jax.models import families, retriever, weights
 from optical_jax.models import family as family_lib
 from optical_jax.models.families import EncoderConfig
@@ -68,7 +68,7 @@ def read_config(folder: Path) -> EncoderConfig:
             "model.safetensors and tokenizer.json"
         )
     try:
-        return families.parse(json.loads(path.read_text(encoding="utf-8")))
+        return families.parse(jsontext.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -5,11 +5,11 @@
 write. None of them but the last touches weights or tokenizers; `models.folder` does.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optical_jax.data import jsontext
 from optical_jax.models.head import HeadConfig
 
 MODULES = "modules.json"
@@ -65,6 +65,6 @@ def read_json(path: Path, default: Any = None) -> Any:  # noqa: ANN401
             return default
         raise FileNotFoundError(f"{path} is missing; copy the folder whole")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+        return jsontext.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise ValueError(f"{path} is no JSON file: {error}") from error

@@ -13,7 +13,7 @@ from typing import Any
 
 import tokenizers
 
-from optical_jax.data import tokenize
+from optical_jax.data import jsontext, tokenize
 
 _SPECIAL = {
     "pad": ("[PAD]", "<pad>"),
@@ -118,7 +118,7 @@ def read_special_tokens(
     stated: dict[str, Any] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         if (folder / name).is_file():
-            stated |= json.loads((folder / name).read_text(encoding="utf-8"))
+            stated |= _settings(folder / name)
     found: dict[str, str | None] = {}
     for field, usual in _SPECIAL.items():
         token = _stated(stated, _SPECIAL_KEYS[field], tokenizer)
@@ -135,6 +135,16 @@ def read_special_tokens(
             "tokenizer_config.json"
         )
     return tokenize.SpecialTokens(**found)
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        found = jsontext.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON file: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} must hold an object, got {found!r:.60}")
+    return found
 
 
 def _stated(

@@ -14,6 +14,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from optical_jax.data import jsontext
+
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 # transformers' own limit for one file, in bytes.
 SHARD_BYTES = 5_000_000_000
@@ -111,9 +113,8 @@ def files(folder: Path) -> list[Path]:
     if single.is_file():
         return [single]
     if index.is_file():
-        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
         # Names only: an index must not reach outside its folder.
-        found = [folder / Path(name).name for name in sorted(set(names))]
+        found = [folder / Path(name).name for name in _named(index)]
         lacking = [path.name for path in found if not path.is_file()]
         if lacking:
             raise FileNotFoundError(
@@ -130,12 +131,29 @@ def files(folder: Path) -> list[Path]:
     raise FileNotFoundError(f"{folder} has no model.safetensors")
 
 
+def _named(index: Path) -> list[str]:
+    """Return the files that an index names."""
+    try:
+        placed = jsontext.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        return sorted({str(name) for name in placed.values()})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{index} is no index of safetensors files ({error}); copy it again"
+        ) from error
+
+
 def _listed(path: Path) -> Iterator[Entry]:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118 - it is no mapping
                 part: Any = file.get_slice(name)
-                yield Entry(path, name, tuple(part.get_shape()), part.get_dtype())
+                dtype = part.get_dtype()
+                if dtype not in _BYTES:
+                    raise ValueError(
+                        f"{path}: {name} has dtype {dtype}, which is not read; it must be "
+                        f"one of {', '.join(_BYTES)}"
+                    )
+                yield Entry(path, name, tuple(part.get_shape()), dtype)
     except safetensors.SafetensorError as error:
         raise ValueError(
             f"{path} is truncated or no safetensors file ({error}); copy it again"

@@ -90,18 +90,17 @@ def read_run(path: Path) -> Run:
         ValueError: naming the line that is malformed or repeats a document.
     """
     rows: dict[str, dict[str, float]] = {}
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            query_id, doc_id, score = _parse(line, f"{path}:{number}")
-            row = rows.setdefault(query_id, {})
-            if doc_id in row:
-                raise ValueError(
-                    f"{path}:{number}: document {doc_id!r} is a second time in the "
-                    f"ranking of query {query_id!r}; each may be there once"
-                )
-            row[doc_id] = score
+    for number, line in enumerate(textfile.read_lines(path), start=1):
+        if not line.strip():
+            continue
+        query_id, doc_id, score = _parse(line, f"{path}:{number}")
+        row = rows.setdefault(query_id, {})
+        if doc_id in row:
+            raise ValueError(
+                f"{path}:{number}: document {doc_id!r} is a second time in the "
+                f"ranking of query {query_id!r}; each may be there once"
+            )
+        row[doc_id] = score
     if not rows:
         raise ValueError(f"{path} is empty; it must hold lines of `{_FORM}`")
     return {

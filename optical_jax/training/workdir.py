@@ -14,7 +14,7 @@ from typing import Any
 
 from optical_jax import config_io
 from optical_jax.config import Config
-from optical_jax.data import textfile
+from optical_jax.data import jsontext, textfile
 from optical_jax.models import folder
 from optical_jax.models.retriever import Retriever
 from optical_jax.training import checkpoint, distributed, trained
@@ -96,7 +96,10 @@ def read_config(workdir: Path) -> Config:
         raise FileNotFoundError(
             f"{workdir} holds no training run; it would have config.json with a workdir"
         )
-    return config_io.from_json(path.read_text(encoding="utf-8"))
+    try:
+        return config_io.from_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def is_run(path: Path | str) -> bool:
@@ -105,8 +108,9 @@ def is_run(path: Path | str) -> bool:
     if not file.is_file():
         return False
     try:
-        return "workdir" in json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+        content = jsontext.loads(file.read_text(encoding="utf-8"))
+        return isinstance(content, dict) and "workdir" in content
+    except ValueError as error:
         raise ValueError(f"{file} is not JSON ({error})") from error
 
 

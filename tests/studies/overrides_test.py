@@ -37,7 +37,7 @@ def test_fields_are_replaced_at_any_depth():
         ({"seed": 1, "seed.x": 2}, r"'seed\.x' is within another override"),
         ({"optimizer.schedule": 1, "optimizer": {}}, r"holds another override"),
         ({"steps": 0}, r"steps must be at least 1, got 0"),
-        ({"steps": "many"}, r"override steps"),
+        ({"steps": "many"}, r"steps must be of type int, got 'many'"),
     ],
 )
 def test_what_is_wrong_is_named(given, message):
