@@ -79,6 +79,7 @@ def answer(
     collection: Collection,
     k: int = 5,
     mesh: jax.sharding.Mesh | None = None,
+    prepared: search_lib.Prepared | None = None,
 ) -> list[Hit]:
     """Search an encoded collection for one query, best document first.
 
@@ -90,6 +91,7 @@ def answer(
         collection: their texts.
         k: documents to return.
         mesh: whose devices search; see `sharded_search.search`.
+        prepared: of the index's vectors, by `retrieval.search.prepare`; one device searches.
 
     Raises:
         ValueError: if the query is empty.
@@ -97,7 +99,10 @@ def answer(
     if not text.strip():
         raise ValueError("query must have text in it, got an empty one")
     query = encode.encode_queries(query_encoder, [text], batch_size=1)
-    ranking = sharded_search.search(query, documents.vectors, k=k, mesh=mesh)
+    if prepared is not None:
+        ranking = search_lib.search(query, documents.vectors, k=k, prepared=prepared)
+    else:
+        ranking = sharded_search.search(query, documents.vectors, k=k, mesh=mesh)
     query_tokens = []
     if query.token_ids[0] >= 0:
         query_tokens = query_encoder.text.tokens(query.token_ids)
@@ -180,6 +185,10 @@ def _search(options: Options, console: rich.console.Console) -> None:
             progress=lambda *done: told("encode documents", *done),
         )
     console.print(f"{len(collection.doc_ids):,} documents of {collection.name}")
+    # Of a single query, preparing would cost more than it saves.
+    prepared = None
+    if options.query is None:
+        prepared = search_lib.prepare(documents.vectors)
     for text in _queries(options.query, console):
         hits = answer(
             text,
@@ -188,6 +197,7 @@ def _search(options: Options, console: rich.console.Console) -> None:
             documents=documents,
             collection=collection,
             k=options.k,
+            prepared=prepared,
         )
         show(hits, console, mask=query_encoder.text.special.mask)
 

@@ -4,22 +4,32 @@ Documents are taken in chunks; within one they are sorted by length and padded i
 of a few shapes, scored against all query tokens by one matrix product, and put back in
 their own order before the running top k is merged. So equal scores rank by document
 position, which in a collection sorted by doc_id is doc_id ascending.
+
+Where bfloat16 is faster, all documents are scored in it first and only those that may be
+among the best k in float32 (`rough`): the ranking is the same.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from optical_jax.retrieval import blocks, rough
 from optical_jax.retrieval.encode import Progress, TokenVectors
 
 # A block of similarities should stay in a CPU's cache; an accelerator wants large products.
 _BLOCK_TOKENS = {"cpu": 1024}
 BLOCK_TOKENS_ACCELERATOR = 32768
 _QUERY_TOKENS = 2048
+# The same of the first pass, whose factors are half as large.
+_ROUGH_BLOCK_TOKENS, _ROUGH_QUERY_TOKENS = 2048, 512
+_CHUNK = 4096
+# Two passes pay where few documents are returned, and are many enough to compile for.
+_DOCUMENTS_PER_RESULT = 8
+_LEAST_TOKENS = 1 << 15
 
 
 class Ranking(NamedTuple):
@@ -32,12 +42,8 @@ class Ranking(NamedTuple):
     scores: np.ndarray
 
 
-class _Queries(NamedTuple):
-    """A group of whole queries: their rows, tokens [t d], each one's tokens (or -1)."""
-
-    rows: slice
-    tokens: np.ndarray
-    slots: np.ndarray
+# A corpus rounded for the first of two passes.
+Prepared = tuple[rough.Chunk, ...]
 
 
 def search(
@@ -47,7 +53,9 @@ def search(
     k: int = 1000,
     block_tokens: int | None = None,
     query_tokens: int = _QUERY_TOKENS,
-    chunk: int = 4096,
+    chunk: int = _CHUNK,
+    passes: Literal["auto", "one", "two"] = "auto",
+    prepared: Prepared | None = None,
     progress: Progress | None = None,
 ) -> Ranking:
     """Rank the documents of a corpus for each query by MaxSim, best first.
@@ -59,22 +67,29 @@ def search(
         block_tokens: document tokens scored at once; None: by the kind of device.
         query_tokens: query tokens scored at once.
         chunk: documents between two merges of the top k.
+        passes: "one" in float32, "two" with a first one in bfloat16, or whichever is
+            faster here; the documents found are the same.
+        prepared: of the same corpus, by `prepare`; None: made on the way.
         progress: called after each chunk with documents done and all documents.
 
     Raises:
-        ValueError: if the widths differ, or there is no query or no document.
+        ValueError: if the widths differ, there is no query or no document, or prepared
+            is of another number of documents.
     """
     check(queries, corpus, k)
     k = min(k, len(corpus))
+    if passes == "two" or (passes == "auto" and _two_pay(corpus, k)):
+        return _two_passes(queries, corpus, k, chunk, prepared, progress)
     block_tokens = block_tokens or _BLOCK_TOKENS.get(
         jax.default_backend(), BLOCK_TOKENS_ACCELERATOR
     )
-    groups = list(_groups(queries, query_tokens))
+    groups = list(blocks.groups(queries, query_tokens))
     scores = np.full((len(queries), k), -np.inf, np.float32)
     indices = np.full((len(queries), k), -1, np.int32)
     for start in range(0, len(corpus), chunk):
         stop = min(start + chunk, len(corpus))
-        new = _score_chunk(groups, queries, corpus, start, stop, block_tokens)
+        new = np.empty((len(queries), stop - start), np.float32)
+        _score(groups, corpus, np.arange(start, stop), block_tokens, new)
         for group in groups:
             scores[group.rows], indices[group.rows] = _merge(
                 scores[group.rows], indices[group.rows], new[group.rows], start
@@ -82,6 +97,16 @@ def search(
         if progress is not None:
             progress(stop, len(corpus))
     return Ranking(indices, scores)
+
+
+def prepare(corpus: TokenVectors, *, chunk: int = _CHUNK) -> Prepared | None:
+    """Round a corpus once for many searches: 2 bytes a number; None where none is saved.
+
+    Without it each search rounds the corpus again, which takes as long as some queries.
+    """
+    if not len(corpus) or not _two_pay(corpus, k=1):
+        return None
+    return tuple(_rough_chunks(corpus, chunk))
 
 
 def matches(
@@ -109,78 +134,79 @@ def check(queries: TokenVectors, corpus: TokenVectors, k: int) -> None:
         raise ValueError(f"k must be at least 1, got {k}")
 
 
-def _groups(queries: TokenVectors, limit: int) -> Iterator[_Queries]:
-    """Cut the queries into groups of at most limit tokens, at least one query each."""
-    start = 0
-    while start < len(queries):
-        full = queries.offsets[start] + limit
-        stop = int(np.searchsorted(queries.offsets, full, side="right")) - 1
-        stop = max(stop, start + 1)
-        yield _group(queries, slice(start, stop))
-        start = stop
+def _two_pay(corpus: TokenVectors, k: int) -> bool:
+    return (
+        rough.pays()
+        and k * _DOCUMENTS_PER_RESULT <= len(corpus)
+        and int(corpus.offsets[-1]) >= _LEAST_TOKENS
+    )
 
 
-def _group(queries: TokenVectors, rows: slice) -> _Queries:
-    first, last = queries.offsets[rows.start], queries.offsets[rows.stop]
-    lengths = queries.lengths[rows]
-    count = last - first
-    tokens = np.zeros((_round_up(int(count)), queries.vectors.shape[1]), np.float32)
-    tokens[:count] = queries.vectors[first:last]
-    longest = _round_up(max(int(lengths.max()), 1))
-    slots = np.full((_round_up(len(lengths)), longest), -1, np.int32)
-    within = np.arange(longest)
-    real = within < lengths[:, None]
-    begins = queries.offsets[rows] - first
-    slots[: len(lengths)][real] = (begins[:, None] + within)[real]
-    return _Queries(rows, tokens, slots)
+def _rough_chunks(corpus: TokenVectors, size: int) -> Iterator[rough.Chunk]:
+    for start in range(0, len(corpus), size):
+        stop = min(start + size, len(corpus))
+        made = blocks.blocks(corpus, np.arange(start, stop), _ROUGH_BLOCK_TOKENS)
+        yield rough.chunk(made, corpus.lengths[start:stop], start)
 
 
-def _score_chunk(
-    groups: list[_Queries],
+def _two_passes(
     queries: TokenVectors,
     corpus: TokenVectors,
-    start: int,
-    stop: int,
+    k: int,
+    chunk: int,
+    prepared: Prepared | None,
+    progress: Progress | None,
+) -> Ranking:
+    if prepared is not None and prepared[-1].start + prepared[-1].count != len(corpus):
+        raise ValueError(
+            f"prepared must be of the corpus that is searched, got one of "
+            f"{prepared[-1].start + prepared[-1].count} documents for {len(corpus)}; "
+            "prepare it again"
+        )
+    groups = list(blocks.groups(queries, _ROUGH_QUERY_TOKENS))
+    rounded = [rough.queries(group.tokens, group.slots) for group in groups]
+    candidates = rough.Candidates(len(queries), k)
+    for part in prepared or _rough_chunks(corpus, chunk):
+        for group, small in zip(groups, rounded, strict=True):
+            count = group.rows.stop - group.rows.start
+            candidates.add(group.rows, part, *rough.bounds(small, part, count))
+        if progress is not None:
+            progress(part.start + part.count, len(corpus))
+    scores = np.full((len(queries), k), -np.inf, np.float32)
+    indices = np.full((len(queries), k), -1, np.int32)
+    block_tokens = _BLOCK_TOKENS.get(jax.default_backend(), BLOCK_TOKENS_ACCELERATOR)
+    for i, documents in enumerate(candidates.of_each()):
+        group = blocks.group(queries, slice(i, i + 1))
+        found = np.full(len(documents), -np.inf, np.float32)
+        _score([group], corpus, documents, block_tokens, found[None])
+        # Documents are in order, and the sort is stable: of equal scores the first.
+        order = np.argsort(-found, kind="stable")[:k]
+        scores[i, : len(order)] = found[order]
+        indices[i, : len(order)] = np.where(
+            found[order] > -np.inf, documents[order], -1
+        )
+    return Ranking(indices, scores)
+
+
+def _score(
+    groups: list[blocks.Queries],
+    corpus: TokenVectors,
+    documents: Int[np.ndarray, " c"],
     block_tokens: int,
-) -> np.ndarray:
-    scores = np.empty((len(queries), stop - start), np.float32)
+    scores: Float[np.ndarray, "q c"],
+) -> None:
+    """Fill in the scores of all queries of the groups and some documents."""
     pending = []
-    for docs, vectors, lengths in _blocks(corpus, start, stop, block_tokens):
+    for docs, vectors, lengths in blocks.blocks(corpus, documents, block_tokens):
         # Dispatch is asynchronous: the next block is copied while this one is scored.
         pending.append(
             (docs, [score_block(vectors, lengths, g.tokens, g.slots) for g in groups])
         )
+    first = groups[0].rows.start
     for docs, parts in pending:
         for group, part in zip(groups, parts, strict=True):
-            size = group.rows.stop - group.rows.start
-            scores[group.rows, docs] = np.asarray(part)[:size, : len(docs)]
-    return scores
-
-
-def _blocks(
-    corpus: TokenVectors, start: int, stop: int, block_tokens: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield document positions in the chunk, vectors [c n d] and lengths [c]."""
-    lengths = np.diff(corpus.offsets[start : stop + 1])
-    order = np.argsort(-lengths, kind="stable")
-    done = 0
-    while done < len(order):
-        n = _round_up(max(int(lengths[order[done]]), 1))
-        c = max(1, block_tokens // n)
-        docs = order[done : done + c]
-        vectors = np.zeros((c, n, corpus.vectors.shape[1]), corpus.vectors.dtype)
-        for row, i in zip(vectors, docs, strict=False):
-            row[: lengths[i]] = corpus[start + int(i)]
-        counts = np.zeros(c, np.int32)
-        counts[: len(docs)] = lengths[docs]
-        yield docs, vectors, counts
-        done += c
-
-
-def _round_up(n: int) -> int:
-    """Round up to one of four sizes an octave, so that few shapes are compiled."""
-    step = max(1, 1 << max(0, int(n).bit_length() - 3))
-    return -(-int(n) // step) * step
+            rows = slice(group.rows.start - first, group.rows.stop - first)
+            scores[rows, docs] = np.asarray(part)[: rows.stop - rows.start, : len(docs)]
 
 
 @jax.jit
