@@ -9,7 +9,7 @@ Memory is bounded by the sample that centroids are made of and by one chunk.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,6 @@ from optical_jax.retrieval.search import Ranking
 
 # Vectors compressed at once, and those of a chunk of files.
 _CHUNK = 1 << 19
-# As in ColBERT and fast-plaid: points per centroid that k-means sees, and its rounds.
-_POINTS_PER_CENTROID = 256
-_ROUNDS = 4
-# A gigabyte at width 128 in float16.
-_MOST_POINTS = 1 << 22
-# Share and number of vectors that buckets are fitted on.
-_HELD_OUT = 0.05
-_MOST_HELD_OUT = 50_000
 
 
 @dataclass(frozen=True)
@@ -75,14 +67,16 @@ def write(
             f"{len(vectors)} documents, {int((vectors.lengths == 0).sum())} of them without"
         )
     cuts = _cuts(vectors.offsets, chunk)
-    total = _ROUNDS + len(cuts)
+    total = residual.ROUNDS + len(cuts)
     tell = lambda done: progress(done, total) if progress is not None else None
-    codec = _train(vectors, bits=bits, seed=seed, tell=tell)
+    codec = residual.train(
+        vectors.vectors, bits=bits, seed=seed, progress=lambda done, _: tell(done)
+    )
     folder.mkdir(parents=True, exist_ok=True)
     pairs = []
     for i, (start, stop) in enumerate(cuts):
         pairs.append(_write_chunk(vectors, codec, folder, i, start, stop))
-        tell(_ROUNDS + i + 1)
+        tell(residual.ROUNDS + i + 1)
     _write_lists(np.concatenate(pairs), folder, len(codec.centroids))
     _write_codec(codec, folder)
     _write_json(folder / "plan.json", {"nbits": bits, "num_chunks": len(cuts)})
@@ -177,29 +171,6 @@ def _cuts(offsets: np.ndarray, chunk: int) -> list[tuple[int, int]]:
         cuts.append((start, min(max(stop, start + 1), documents)))
         start = cuts[-1][1]
     return cuts
-
-
-def _train(
-    vectors: TokenVectors, *, bits: int, seed: int, tell: Callable[[int], None]
-) -> Codec:
-    total = int(vectors.offsets[-1])
-    centroids = min(residual.number_of_centroids(total), total)
-    rng = np.random.default_rng(seed)
-    held = max(1, min(int(_HELD_OUT * total), _MOST_HELD_OUT))
-    points = min(_POINTS_PER_CENTROID * centroids, max(_MOST_POINTS, centroids))
-    drawn = rng.choice(total, min(total, points + held), replace=False)
-    # Where there is nothing to spare, the vectors held out are also clustered.
-    shared = len(drawn) - held < centroids
-    sample = np.sort(drawn if shared else drawn[held:])
-    made = kmeans.cluster(
-        vectors.vectors[sample],
-        centroids,
-        rounds=_ROUNDS,
-        seed=seed,
-        progress=lambda done, _: tell(done),
-    )
-    held_out = np.asarray(vectors.vectors[np.sort(drawn[:held])], np.float32)
-    return residual.fit(made, held_out, bits=bits)
 
 
 def _write_chunk(

@@ -8,7 +8,7 @@ number first, bytes filled from their highest bit.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -18,6 +18,14 @@ from optical_jax.retrieval import kmeans
 Bits = Literal[1, 2, 4]
 # Vectors held at once in the many bytes that bits take as numbers.
 _BLOCK = 1 << 15
+# As in ColBERT and fast-plaid: points per centroid that k-means sees, and its rounds.
+_POINTS_PER_CENTROID = 256
+ROUNDS = 4
+# A gigabyte at width 128 in float16.
+_MOST_POINTS = 1 << 22
+# Share and number of vectors that buckets are fitted on.
+_HELD_OUT = 0.05
+_MOST_HELD_OUT = 50_000
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,37 @@ def check(width: int, bits: int) -> None:
             "nbits must be 1, 2 or 4, and the vectors' width times nbits a multiple of 8, "
             f"got {bits} bits and width {width}; take more bits or another projection"
         )
+
+
+def train(
+    vectors: Any,  # noqa: ANN401
+    *,
+    bits: int,
+    seed: int = 0,
+    progress: kmeans.Progress | None = None,
+) -> Codec:
+    """Make centroids of some vectors by k-means, and fit the buckets on others.
+
+    Args:
+        vectors: [n d], at least one; an array, or rows in files, of which a sample is read.
+        bits: of each number of a residual: 1, 2 or 4.
+        seed: of the draws.
+        progress: called after each of k-means' `ROUNDS`.
+    """
+    total = len(vectors)
+    centroids = min(number_of_centroids(total), total)
+    rng = np.random.default_rng(seed)
+    held = max(1, min(int(_HELD_OUT * total), _MOST_HELD_OUT))
+    points = min(_POINTS_PER_CENTROID * centroids, max(_MOST_POINTS, centroids))
+    drawn = rng.choice(total, min(total, points + held), replace=False)
+    # Where there is nothing to spare, the vectors held out are also clustered.
+    shared = len(drawn) - held < centroids
+    sample = np.sort(drawn if shared else drawn[held:])
+    made = kmeans.cluster(
+        vectors[sample], centroids, rounds=ROUNDS, seed=seed, progress=progress
+    )
+    held_out = np.asarray(vectors[np.sort(drawn[:held])], np.float32)
+    return fit(made, held_out, bits=bits)
 
 
 def fit(
@@ -107,13 +146,13 @@ def decompress(
 ) -> Float[np.ndarray, "n d"]:
     """Return unit vectors, float32: what a search engine scores in place of the originals."""
     out = np.empty((len(codes), codec.centroids.shape[1]), np.float32)
-    shifts = np.arange(codec.bits, dtype=np.uint8)
+    # The numbers that each value of a byte stands for.
+    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+    bits = bits.reshape(256, -1, codec.bits)
+    numbers = codec.weights[(bits << np.arange(codec.bits)).sum(axis=2)]
     for part in _blocks(len(codes)):
-        bits = np.unpackbits(residuals[part], axis=1)
-        bits = bits.reshape(len(bits), -1, codec.bits)
-        buckets = (bits << shifts).sum(axis=2, dtype=np.uint8)
-        centroids = codec.centroids[codes[part]].astype(np.float32)
-        rows = centroids + codec.weights[buckets]
+        rows = numbers[residuals[part]].reshape(-1, out.shape[1])
+        rows += codec.centroids[codes[part]]
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         out[part] = rows / np.maximum(length, 1e-12)
     return out
