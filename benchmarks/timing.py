@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,9 +36,11 @@ def seconds(
 def machine() -> str:
     """Name the device, the cores and the processor."""
     kind = jax.devices()[0].device_kind
-    return (
-        f"{kind}, {os.cpu_count()} cores, {platform.processor() or platform.machine()}"
-    )
+    processor, facts = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
+    if facts.is_file():
+        named = re.search(r"^model name\s*:\s*(.+)$", facts.read_text(), re.MULTILINE)
+        processor = named[1] if named else processor
+    return f"{kind}, {os.cpu_count()} cores, {processor}"
 
 
 def row(name: str, ours: float, peer: float, peer_name: str, **more: object) -> dict:
