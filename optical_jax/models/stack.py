@@ -15,6 +15,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float
 
 from optical_jax.models import products
@@ -22,6 +23,8 @@ from optical_jax.models import products
 # Layers of one kind may come after others and in turns: ModernBERT's first one differs, and
 # every third one after it; of Gemma 3 every sixth.
 _MAX_START, _MAX_PERIOD = 3, 8
+# Of a mesh: a batch's texts are cut over both.
+BATCH_AXES = ("data", "fsdp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +66,11 @@ def run(
         keys: one a layer, for dropout; None: no dropout.
         options: how.
     """
+    x = by_rows(x)
     if options.remat == "none" and not options.scan:
         for i, layer in enumerate(layers):
             rngs = None if keys is None else nnx.Rngs(dropout=keys[i])
-            x = layer(x, mask, rngs=rngs, **shared)
+            x = by_rows(layer(x, mask, rngs=rngs, **shared))
         return x
     if not layers:
         return x
@@ -107,6 +111,17 @@ def run(
     for i in range(end, len(layers)):
         x = one(i, x)
     return x
+
+
+def by_rows(x: Float[Array, "b ..."]) -> Float[Array, "b ..."]:
+    """Keep states cut by texts alone over the devices of the mesh in use, if there is one.
+
+    Else the compiler may cut them by their width, as the kernels they meet are cut, and send
+    states where sending kernels is less.
+    """
+    axes = jax.sharding.get_abstract_mesh().axis_names
+    rows = tuple(axis for axis in BATCH_AXES if axis in axes)
+    return jax.lax.with_sharding_constraint(x, P(rows)) if rows else x
 
 
 def set_options(encoder: nnx.Module, options: EncoderOptions) -> None:
@@ -151,7 +166,7 @@ def _apply(
     shared: dict[str, Any],
 ) -> Array:
     rngs = None if key is None else nnx.Rngs(dropout=key)
-    return nnx.merge(graph, state)(x, mask, rngs=rngs, **shared)
+    return by_rows(nnx.merge(graph, state)(x, mask, rngs=rngs, **shared))
 
 
 _POLICIES = {

@@ -11,6 +11,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from optical_jax.config import MeshConfig
+from optical_jax.models.stack import BATCH_AXES
 
 # Parameters: width over "fsdp", the other dimension over "tensor". Megatron's pairing
 # (arXiv 1909.08053): heads and mlp are cut where one product ends and the next begins.
@@ -21,7 +22,7 @@ AXIS_RULES = (
     ("mlp", "tensor"),
     ("projection", None),
 )
-BATCH = P(("data", "fsdp"))
+BATCH = P(BATCH_AXES)
 
 
 def make_mesh(

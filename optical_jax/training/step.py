@@ -145,14 +145,15 @@ def make_step(
         before = state
         if by_rows:
             state, batch, rows = used_rows.narrow(before, batch, kept)
-        (value, metrics), grads = _accumulated(
-            functools.partial(loss_and_grads, progress=progress),
-            state.params,
-            frozen,
-            batch,
-            key,
-            config,
-        )
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            (value, metrics), grads = _accumulated(
+                functools.partial(loss_and_grads, progress=progress),
+                state.params,
+                frozen,
+                batch,
+                key,
+                config,
+            )
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         after = TrainState(state.step + 1, params, opt_state)

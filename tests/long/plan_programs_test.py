@@ -87,6 +87,24 @@ def test_a_step_holds_parameters_and_both_moments_of_adam(compiled, config):
     assert one.bytes_accessed > one.arguments
 
 
+@pytest.mark.parametrize("scan", [False, True])
+def test_what_is_sent_does_not_grow_with_the_batch(config, scan):
+    # Kernels travel to the texts: all of them twice, and their gradients once or twice.
+    params = count(programs.retriever.abstract_params(*_parts(config)))
+    config = _with(config, compute=EncoderOptions(scan=scan))
+    sent = {}
+    for texts in (64, 512):
+        wide = dataclasses.replace(
+            config,
+            mesh=MeshConfig(data=1, fsdp=8),
+            data=DataConfig(batch_size=texts, buckets=(16,)),
+        )
+        sent[texts] = programs.train(wide, jax.devices()).sent
+    # Gradients of word embeddings, a row a token, are what grows.
+    assert sent[512] < 1.5 * sent[64]
+    assert sent[512] < 6 * 4 * params
+
+
 def _parts(config: Config) -> tuple:
     found = shapes.encoders(config).student
     return found.encoder, found.head
