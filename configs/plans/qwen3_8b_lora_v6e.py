@@ -16,7 +16,7 @@ def get_config() -> Config:
     return shapes.config(
         "qwen3_8b_lora_v6e",
         "qwen3-8b",
-        batch_size=256,
+        batch_size=2048,
         mesh=MeshConfig(data=1, fsdp=8),
         compute=EncoderOptions(remat="full", scan=True),
         lora=LoraConfig(rank=16),

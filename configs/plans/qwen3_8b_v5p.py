@@ -15,7 +15,7 @@ def get_config() -> Config:
     return shapes.config(
         "qwen3_8b_v5p",
         "qwen3-8b",
-        batch_size=1024,
+        batch_size=8192,
         mesh=MeshConfig(data=1, fsdp=64),
         compute=EncoderOptions(remat="full", scan=True),
     )

@@ -15,7 +15,7 @@ def get_config() -> Config:
     return shapes.config(
         "xlmr_large_v5e",
         "xlm-roberta-large",
-        batch_size=512,
+        batch_size=2048,
         mesh=MeshConfig(data=1, fsdp=16),
         compute=EncoderOptions(remat="full", scan=True),
     )
