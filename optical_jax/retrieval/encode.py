@@ -1,7 +1,8 @@
 """Texts to token vectors: sorted by length, padded to few lengths, encoded in jit."""
 
+import collections
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,8 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.experimental import multihost_utils
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Int
 
 from optical_jax.data import tokenize
@@ -19,58 +18,13 @@ from optical_jax.models import retriever as retriever_lib
 from optical_jax.models.families import EncoderConfig
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Retriever
+from optical_jax.retrieval.vectors import TokenVectors
 
 # Told how many texts are done, of how many.
 Progress = Callable[[int, int], None]
 
 # Every length compiles once; steps of a third or less keep the padding small.
 _LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 256, 320, 384, 512)
-
-
-@dataclass(frozen=True)
-class TokenVectors:
-    """The scored vectors of n texts, one text after the other.
-
-    Attributes:
-        vectors: [t, d], float32 or float16.
-        offsets: [n + 1]; text i owns rows offsets[i] to offsets[i + 1].
-        token_ids: [t]; -1 where a vector is of a whole text (single-vector heads).
-    """
-
-    vectors: np.ndarray
-    offsets: np.ndarray
-    token_ids: np.ndarray
-
-    def __post_init__(self) -> None:
-        """Check that the three arrays describe the same texts."""
-        total = len(self.vectors)
-        if len(self.token_ids) != total or self.offsets[-1] != total:
-            raise ValueError(
-                f"vectors, token_ids and the last offset must agree, got {total} "
-                f"vectors, {len(self.token_ids)} token ids, offset {self.offsets[-1]}"
-            )
-
-    def __len__(self) -> int:
-        """Return the number of texts."""
-        return len(self.offsets) - 1
-
-    def __getitem__(self, i: int) -> np.ndarray:
-        """Return the vectors of text i."""
-        return self.vectors[self.offsets[i] : self.offsets[i + 1]]
-
-    def part(self, start: int, stop: int) -> "TokenVectors":
-        """Return texts start to stop; nothing is copied that lies in one array."""
-        first, last = int(self.offsets[start]), int(self.offsets[stop])
-        return TokenVectors(
-            self.vectors[first:last],
-            self.offsets[start : stop + 1] - first,
-            self.token_ids[first:last],
-        )
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Number of vectors of each text."""
-        return np.diff(self.offsets)
 
 
 def encode_queries(
@@ -99,8 +53,9 @@ def encode_documents(
     Args:
         retriever: encoder, head, tokenizer and parameters.
         texts: any number of texts.
-        batch_size: texts encoded at once.
-        mesh: if given, each batch is split over its axis "data".
+        batch_size: texts that a device encodes at once.
+        mesh: if given, those of its devices that are this process's take turns; the
+            vectors are the same, bit for bit, on any number of devices of a kind.
         progress: called after every batch.
     """
     plan = plan_texts(retriever, texts, kind="document")
@@ -124,7 +79,14 @@ def _encode(
     progress: Progress | None,
 ) -> TokenVectors:
     vectors = np.empty((plan.offsets[-1], retriever.width), np.float32)
-    fill(retriever, plan, vectors, batch_size=batch_size, mesh=mesh, progress=progress)
+    fill(
+        retriever,
+        plan,
+        vectors,
+        batch_size=batch_size,
+        replicas=replicas(retriever, mesh),
+        progress=progress,
+    )
     return TokenVectors(vectors, plan.offsets, plan.token_ids)
 
 
@@ -144,28 +106,68 @@ def plan_texts(
     return Plan(encoded, offsets, token_ids)
 
 
+def replicas(retriever: Retriever, mesh: jax.sharding.Mesh | None) -> list[nnx.State]:
+    """Return the parameters on each device of a mesh that is this process's.
+
+    Without a mesh they stay where they are.
+    """
+    if mesh is None:
+        return [retriever.params]
+    return [jax.device_put(retriever.params, device) for device in mesh.local_devices]
+
+
 def fill(
     retriever: Retriever,
     plan: Plan,
     out: np.ndarray,
     *,
     batch_size: int,
-    mesh: jax.sharding.Mesh | None = None,
+    replicas: Sequence[nnx.State] = (),
     progress: Progress | None = None,
     weighed: bool = False,
 ) -> None:
     """Compute the vectors of a plan into out [t, d], whatever its dtype.
 
     With weighed, d is two more than the vectors' width, for norm and attention
-    (models.retriever.Weighed).
+    (models.retriever.Weighed). Batches go to the replicas in turn; which one computes a
+    batch changes nothing.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    params, place = retriever.params, lambda x: x
-    if mesh is not None:
-        batch_size = -(-batch_size // mesh.shape["data"]) * mesh.shape["data"]
-        params = jax.device_put(params, NamedSharding(mesh, P()))
-        place = functools.partial(jax.device_put, device=NamedSharding(mesh, P("data")))
+    replicas = replicas or [retriever.params]
+    running: collections.deque = collections.deque()
+    done = 0
+
+    def fetch() -> None:
+        nonlocal done
+        vectors, scored, rows = running.popleft()
+        _scatter(_fetched(vectors), scored, rows, plan.offsets, out)
+        done += len(rows)
+        if progress is not None:
+            progress(done, len(plan.encoded))
+
+    for i, (rows, batch) in enumerate(_batches(retriever, plan, batch_size)):
+        vectors = encode_batch(
+            replicas[i % len(replicas)],
+            batch["ids"],
+            batch["mask"],
+            encoder=retriever.encoder,
+            head=retriever.head,
+            dtype=retriever.dtype,
+            weighed=weighed,
+        )
+        running.append((vectors, batch["scored"], rows))
+        # One batch more than there are devices: none waits for the next to be padded.
+        if len(running) > len(replicas):
+            fetch()
+    while running:
+        fetch()
+
+
+def _batches(
+    retriever: Retriever, plan: Plan, batch_size: int
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Yield the rows of each batch, and the batch; all batches are of one size."""
     lengths = np.array([len(row.ids) for row in plan.encoded], int)
     # Longest first: the largest shape meets a lack of memory at once, not at the end.
     order = np.argsort(-lengths, kind="stable")
@@ -173,23 +175,14 @@ def fill(
         rows = order[start : start + batch_size]
         # The last batch is filled up with its own first text: one shape fewer.
         filled = np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows))])
-        batch = tokenize.pad(
-            [plan.encoded[i] for i in filled],
-            _padded_length(int(lengths[rows].max()), retriever.encoder),
-            pad_id=retriever.text.pad_id,
+        yield (
+            rows,
+            tokenize.pad(
+                [plan.encoded[i] for i in filled],
+                _padded_length(int(lengths[rows].max()), retriever.encoder),
+                pad_id=retriever.text.pad_id,
+            ),
         )
-        vectors = encode_batch(
-            params,
-            place(batch["ids"]),
-            place(batch["mask"]),
-            encoder=retriever.encoder,
-            head=retriever.head,
-            dtype=retriever.dtype,
-            weighed=weighed,
-        )
-        _scatter(_fetched(vectors), batch["scored"], rows, plan.offsets, out)
-        if progress is not None:
-            progress(start + len(rows), len(order))
 
 
 def _fetched(vectors: jax.Array) -> np.ndarray:
