@@ -11,6 +11,9 @@ given the queries; `student`, the query encoder; `fusion`, student and ibm1+bm25
 `mt+bm25` and `mt+teacher`, translated by a system of yours; with topline queries, the same
 questions in the documents' language, `bm25-topline` and `topline`; and run files of other
 systems, by their names. The encoded corpus is cached by its content.
+
+All devices take part, and all processes of a run of several (see the README's "Launch"):
+each encodes and searches its share of the corpus, the first one writes the results.
 """
 
 import dataclasses
@@ -34,6 +37,7 @@ from optical_jax.retrieval import (
     methods,
     record,
     searcher,
+    sharded_search,
     tasks,
     trec,
 )
@@ -43,6 +47,7 @@ from optical_jax.retrieval.evaluate_options import Options
 from optical_jax.retrieval.fusion import FusionConfig
 from optical_jax.retrieval.searcher import Stages
 from optical_jax.retrieval.translation import Ibm1Config
+from optical_jax.training import distributed
 from optical_jax.training import workdir as workdir_lib
 
 
@@ -97,7 +102,8 @@ def run(
         samples: sign assignments of the permutation tests.
         seed: recorded with every row.
         unjudged: whether queries without a relevant document are an error or left out.
-        mesh: if given, texts are encoded on all of its devices.
+        mesh: if given, all of its devices encode and search; if it spans several
+            processes all of them must call this, and each gets the whole evaluation.
         progress: told about encoding and searching.
 
     Raises:
@@ -150,12 +156,16 @@ def _measure(options: Options, console: rich.console.Console) -> record.Evaluati
     runs = options.load_runs()
     if options.qrels is not None:
         return comparison.compare_runs(options.qrels, runs, **options.of_comparison())
-    collection = collection_lib.load(
-        options.collection.expanduser(), titles=options.titles
-    )
-    teacher, student = options.load_encoders()
-    translations = options.load_translations(collection)
-    pairs = options.load_pairs(lambda text: console.print(text, soft_wrap=True))
+    # What is computed here is kept on disk, where the other processes find it.
+    with distributed.leader_first("evaluate"):
+        collection = collection_lib.load(
+            options.collection.expanduser(),
+            titles=options.titles,
+            cache=options.cache.expanduser(),
+        )
+        teacher, student = options.load_encoders()
+        translations = options.load_translations(collection)
+        pairs = options.load_pairs(lambda text: console.print(text, soft_wrap=True))
     with command.live(console) as told:
         return run(
             collection,
@@ -172,6 +182,7 @@ def _measure(options: Options, console: rich.console.Console) -> record.Evaluati
             bm25=options.bm25,
             ibm1=options.ibm1,
             parallel=options.parallel,
+            mesh=sharded_search.every_device(),
             progress=told,
             **options.of_comparison(),
         )
@@ -179,6 +190,8 @@ def _measure(options: Options, console: rich.console.Console) -> record.Evaluati
 
 def _evaluate(options: Options, line: str, console: rich.console.Console) -> None:
     evaluation = _measure(options, console)
+    if not distributed.is_leader():
+        return
     for query_set in evaluation.significance:
         console.print(record.table(evaluation, query_set))
     for group, by_method in evaluation.bias.items():
@@ -213,9 +226,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         Options, args=argv, prog="python -m optical_jax.evaluate", description=__doc__
     )
     command.cache_compilations(options.cache)
+    distributed.start()
     # Wide enough for the table in a file or a pipe, where rich assumes 80 columns.
     width = None if sys.stdout.isatty() else 120
-    _evaluate(options, line, rich.console.Console(width=width))
+    console = rich.console.Console(width=width, quiet=not distributed.is_leader())
+    with distributed.together("the corpus's shards that are done are kept"):
+        _evaluate(options, line, console)
     return 0
 
 

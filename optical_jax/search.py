@@ -5,7 +5,8 @@ r"""Answer typed queries over a collection, and show which tokens matched.
     python -m optical_jax.search --workdir W --collection DIR
 
 Without --query it asks for one query after the other; an empty line ends it. The
-collection is encoded once and cached by its content.
+collection is encoded once and cached by its content, and searched on all devices. Several
+processes share the work (see the README's "Launch"), given --query; the first one prints.
 """
 
 import sys
@@ -27,6 +28,7 @@ from optical_jax.retrieval import encode, index, searcher, sharded_search
 from optical_jax.retrieval import search as search_lib
 from optical_jax.retrieval.encoder_options import EncoderOptions
 from optical_jax.retrieval.index import Index
+from optical_jax.training import distributed
 
 # Characters of a document that are shown.
 _SNIPPET = 240
@@ -169,10 +171,17 @@ def _queries(query: str | None, console: rich.console.Console) -> Iterator[str]:
 
 
 def _search(options: Options, console: rich.console.Console) -> None:
-    collection = collection_lib.load(
-        options.collection.expanduser(), titles=options.titles
-    )
-    document_encoder, query_encoder = options.load_encoders()
+    cache, mesh = options.cache.expanduser(), sharded_search.every_device()
+    if options.query is None and jax.process_count() > 1:
+        raise ValueError(
+            f"query must be given where {jax.process_count()} processes search, got none: "
+            "only one of them could ask for it"
+        )
+    with distributed.leader_first("search"):
+        collection = collection_lib.load(
+            options.collection.expanduser(), titles=options.titles, cache=cache
+        )
+        document_encoder, query_encoder = options.load_encoders()
     searcher.check_encoders(query_encoder, document_encoder)
     query_encoder = query_encoder or document_encoder
     with command.live(console) as told:
@@ -180,8 +189,9 @@ def _search(options: Options, console: rich.console.Console) -> None:
             document_encoder,
             collection.doc_ids,
             collection.documents,
-            cache=options.cache.expanduser(),
+            cache=cache,
             batch_size=options.batch_size,
+            mesh=mesh,
             progress=lambda *done: told("encode documents", *done),
         )
     console.print(f"{len(collection.doc_ids):,} documents of {collection.name}")
@@ -198,6 +208,7 @@ def _search(options: Options, console: rich.console.Console) -> None:
             collection=collection,
             k=options.k,
             prepared=prepared,
+            mesh=mesh,
         )
         show(hits, console, mask=query_encoder.text.special.mask)
 
@@ -209,7 +220,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         Options, args=argv, prog="python -m optical_jax.search", description=__doc__
     )
     command.cache_compilations(options.cache)
-    _search(options, rich.console.Console())
+    distributed.start()
+    console = rich.console.Console(quiet=not distributed.is_leader())
+    with distributed.together("the corpus's shards that are done are kept"):
+        _search(options, console)
     return 0
 
 

@@ -277,16 +277,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.cache_compilations(cache / "optical_jax")
     distributed.start()
     config = config_io.parse(argv, prog="python -m optical_jax.train")
-    try:
+    with distributed.together("the run goes on from its newest checkpoint"):
         run(config)
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
-            raise
-        raise OSError(
-            f"process {jax.process_index()} of {jax.process_count()} failed, most likely "
-            f"because another one ended ({' '.join(str(error).split())[:300]}); start all "
-            "of them again: the run goes on from its newest checkpoint"
-        ) from error
     return 0
 
 

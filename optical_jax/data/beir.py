@@ -17,16 +17,7 @@ def _json_lines(path: Path) -> dict[str, dict[str, Any]]:
     for number, line in enumerate(textfile.read_lines(path), start=1):
         if not line.strip():
             continue
-        try:
-            row = jsontext.loads(line)
-            identifier, text = str(row["_id"]), row["text"]
-            if not (isinstance(row["_id"], str | int) and isinstance(text, str)):
-                raise ValueError("of other types")
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{path}, line {number}: expected a JSON object with '_id' and 'text', "
-                f"got {line[:60]!r}"
-            ) from error
+        identifier, row = _row(line, f"{path}, line {number}")
         if identifier in rows:
             raise ValueError(f"{path}, line {number}: _id {identifier!r} occurs twice")
         rows[identifier] = row
@@ -35,12 +26,37 @@ def _json_lines(path: Path) -> dict[str, dict[str, Any]]:
     return rows
 
 
+def _row(line: str, where: str) -> tuple[str, dict[str, Any]]:
+    try:
+        row = jsontext.loads(line)
+        identifier, text = str(row["_id"]), row["text"]
+        if not (isinstance(row["_id"], str | int) and isinstance(text, str)):
+            raise ValueError("of other types")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{where}: expected a JSON object with '_id' and 'text', got {line[:60]!r}"
+        ) from error
+    return identifier, row
+
+
 def documents(path: Path, *, titles: bool) -> dict[str, str]:
     """Return doc_id -> text of a `corpus.jsonl`; with titles, title and a blank first."""
-    return {
-        doc_id: f"{(titles and row.get('title')) or ''} {row['text']}".strip()
-        for doc_id, row in _json_lines(path).items()
-    }
+    rows = _json_lines(path)
+    return {doc_id: _text(row, titles=titles) for doc_id, row in rows.items()}
+
+
+def document(line: str, where: str, *, titles: bool) -> tuple[str, str]:
+    """Return doc_id and text of a line of a `corpus.jsonl`.
+
+    Raises:
+        ValueError: beginning with where, if it is none.
+    """
+    doc_id, row = _row(line, where)
+    return doc_id, _text(row, titles=titles)
+
+
+def _text(row: dict[str, Any], *, titles: bool) -> str:
+    return f"{(titles and row.get('title')) or ''} {row['text']}".strip()
 
 
 def read_queries(path: Path) -> dict[str, str]:

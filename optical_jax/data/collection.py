@@ -9,13 +9,14 @@ A collection is a folder in one of these layouts, any file of which may be gzip:
 - what `prepare` wrote.
 """
 
+import functools
 import hashlib
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from optical_jax.data import beir, records, trec
+from optical_jax.data import beir, documents, records, trec
 
 Queries = dict[str, str]
 Qrels = dict[str, dict[str, int]]
@@ -23,12 +24,12 @@ Qrels = dict[str, dict[str, int]]
 
 @dataclass(frozen=True)
 class Collection:
-    """Hold a collection in memory; documents are in the order of their doc_id."""
+    """A collection; documents are in the order of their doc_id."""
 
     name: str
     doc_ids: list[str]
-    # Title, a blank, text.
-    documents: list[str]
+    # Title, a blank, text; in memory, or on disk.
+    documents: Sequence[str]
     # Query set -> query_id -> text.
     queries_of: Mapping[str, Queries]
     # Query set -> query_id -> doc_id -> relevance; a set may have none.
@@ -65,13 +66,17 @@ class Collection:
         return frozenset(self.documents).union(*(each.values() for each in kept))
 
 
-def load(path: str | Path, *, titles: bool = True) -> Collection:
+def load(
+    path: str | Path, *, titles: bool = True, cache: Path | None = None
+) -> Collection:
     """Load a collection from its folder.
 
     Args:
         path: The folder.
         titles: Whether a document of the BEIR layout starts with its title, as BEIR's own
             loader has it, or is its text alone.
+        cache: A folder that keeps where documents are in their file; with it they are read
+            from disk as they are used, without it they are held in memory.
 
     Raises:
         FileNotFoundError: The folder or its documents are missing.
@@ -79,12 +84,13 @@ def load(path: str | Path, *, titles: bool = True) -> Collection:
     """
     path = Path(path)
     if (path / "documents").is_dir():
-        return _load_prepared(path)
+        return _load_prepared(path, held=cache is None)
     if corpus := beir.first(path, "corpus.jsonl*"):
-        documents = beir.documents(corpus, titles=titles)
+        parse = functools.partial(beir.document, titles=titles)
+        whole = functools.partial(beir.documents, titles=titles)
         queries_of, qrels_of = beir.queries(path)
     elif corpus := beir.first(path, "collection.tsv*"):
-        documents = trec.collection(corpus)
+        parse, whole = trec.row, trec.collection
         queries_of = {
             n: trec.topics(file)
             for prefix in ("queries", "topics")
@@ -96,7 +102,15 @@ def load(path: str | Path, *, titles: bool = True) -> Collection:
             f"{path} is no retrieval collection: it has neither corpus.jsonl (BEIR) nor "
             "collection.tsv (MS MARCO, TREC)"
         )
-    return _checked(path, documents, queries_of, qrels_of)
+    if cache is None:
+        held = whole(corpus)
+        doc_ids = sorted(held)
+        texts: Sequence[str] = [held[doc_id] for doc_id in doc_ids]
+    else:
+        kind = corpus.name.partition(".")[0]
+        doc_ids, texts = documents.of_file(corpus, cache=cache, parse=parse, kind=kind)
+    _check(path, doc_ids, qrels_of)
+    return Collection(path.name, doc_ids, texts, queries_of, qrels_of)
 
 
 def excluded_texts(
@@ -119,21 +133,14 @@ def _named(path: Path, prefix: str) -> Iterator[tuple[str, Path]]:
             yield name, file
 
 
-def _checked(
-    path: Path,
-    documents: dict[str, str],
-    queries_of: dict[str, Queries],
-    qrels_of: dict[str, Qrels],
-) -> Collection:
+def _check(path: Path, doc_ids: list[str], qrels_of: dict[str, Qrels]) -> None:
+    known = set(doc_ids)
     for name, judged in qrels_of.items():
-        if not any(doc_id in documents for docs in judged.values() for doc_id in docs):
+        if not any(doc_id in known for docs in judged.values() for doc_id in docs):
             raise ValueError(
                 f"{path}: none of the documents judged in query set {name!r} is in the "
                 "collection; the judgments are another collection's"
             )
-    doc_ids = sorted(documents)
-    texts = [documents[doc_id] for doc_id in doc_ids]
-    return Collection(path.name, doc_ids, texts, queries_of, qrels_of)
 
 
 def prepare(collection: Collection, *, data_dir: Path) -> Path:
@@ -143,11 +150,11 @@ def prepare(collection: Collection, *, data_dir: Path) -> Path:
         The directory, named by the collection and a hash of its contents; `load` reads
         it. It is written unless it is there.
     """
-    documents = zip(collection.doc_ids, collection.documents, strict=True)
+    pairs = zip(collection.doc_ids, collection.documents, strict=True)
     tables = {
         "documents": records.Table(
             columns={"doc_id": str, "text": str},
-            splits={"corpus": [{"doc_id": d, "text": text} for d, text in documents]},
+            splits={"corpus": [{"doc_id": d, "text": text} for d, text in pairs]},
             metadata={"name": collection.name},
         ),
         "queries": records.Table(
@@ -181,8 +188,16 @@ def prepare(collection: Collection, *, data_dir: Path) -> Path:
     return directory
 
 
-def _load_prepared(path: Path) -> Collection:
-    rows = records.Split(path, "documents", "corpus")[:]
+def _load_prepared(path: Path, *, held: bool) -> Collection:
+    corpus = records.Split(path, "documents", "corpus")
+
+    def column(name: str, chosen: Sequence[int]) -> list[str]:
+        return [row[name] for row in corpus.__getitems__(chosen)]
+
+    doc_ids, texts = (
+        documents.Documents(len(corpus), functools.partial(column, name))
+        for name in ("doc_id", "text")
+    )
     queries_of = {
         name: {row["query_id"]: row["text"] for row in split}
         for name, split in _prepared_sets(path, "queries")
@@ -194,8 +209,8 @@ def _load_prepared(path: Path) -> Collection:
             judged.setdefault(row["query_id"], {})[row["doc_id"]] = row["relevance"]
     return Collection(
         name=records.metadata(path, "documents")["name"],
-        doc_ids=[row["doc_id"] for row in rows],
-        documents=[row["text"] for row in rows],
+        doc_ids=list(doc_ids),
+        documents=list(texts) if held else texts,
         queries_of=queries_of,
         qrels_of=qrels_of,
     )

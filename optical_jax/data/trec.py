@@ -45,18 +45,25 @@ def _table(path: Path, lines: list[str]) -> dict[str, str]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        name, tab, text = line.partition("\t")
-        if not tab:
-            raise ValueError(
-                f"{path}, line {number}: expected 'identifier<tab>text', got "
-                f"{line[:60]!r}"
-            )
+        name, text = row(line, f"{path}, line {number}")
         if name in texts:
             raise ValueError(f"{path}, line {number}: {name!r} occurs twice")
-        texts[name] = text.strip()
+        texts[name] = text
     if not texts:
         raise ValueError(f"{path} is empty; fetch it again")
     return texts
+
+
+def row(line: str, where: str) -> tuple[str, str]:
+    """Return identifier and text of a line of a table.
+
+    Raises:
+        ValueError: beginning with where, if it is none.
+    """
+    name, tab, text = line.partition("\t")
+    if not tab:
+        raise ValueError(f"{where}: expected 'identifier<tab>text', got {line[:60]!r}")
+    return name, text.strip()
 
 
 def collection(path: Path) -> dict[str, str]:

@@ -32,7 +32,13 @@ from optical_jax.training import distributed
 _FORMATS = (1, 2)
 _METADATA, _IDS, _OFFSETS = "metadata.json", "doc_ids.json", "offsets.npy"
 # What a head does to queries alone leaves the documents' vectors as they are.
-_QUERY_FIELDS = ("query_length", "query_marker", "expansion", "attend_to_expansion")
+_QUERY_FIELDS = (
+    "query_length",
+    "query_marker",
+    "query_prompt",
+    "expansion",
+    "attend_to_expansion",
+)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,15 @@ from optical_jax.training import distributed
 BLOCK = 4096
 
 
+def every_device() -> jax.sharding.Mesh | None:
+    """Return the mesh of all devices of all processes; None where there is one device."""
+    count = jax.device_count()
+    if count == 1:
+        return None
+    auto = (jax.sharding.AxisType.Auto,)
+    return jax.make_mesh((count,), ("data",), axis_types=auto)
+
+
 def search(
     queries: TokenVectors,
     corpus: TokenVectors,

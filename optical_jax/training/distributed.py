@@ -153,6 +153,29 @@ def leader_first(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def together(kept: str) -> Iterator[None]:
+    """Run the block until every process is at its end; say why where another one failed.
+
+    Args:
+        kept: what a further start of all of them goes on from.
+
+    Raises:
+        OSError: if jax lost another process.
+    """
+    try:
+        yield
+        barrier("end")
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        raise OSError(
+            f"process {jax.process_index()} of {jax.process_count()} failed, most likely "
+            f"because another one ended ({' '.join(str(error).split())[:300]}); start all "
+            f"of them again: {kept}"
+        ) from error
+
+
+@contextlib.contextmanager
 def preemption() -> Iterator[Callable[[int], bool]]:
     """Give a function that tells, after a step, whether SIGTERM asks to stop there.
 

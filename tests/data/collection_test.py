@@ -41,6 +41,54 @@ def test_query_sets_in_files_of_their_own(folder: Path) -> None:
     assert loaded.qrels("swa-test") == {"swa-test-0": {"d1": 1}}
 
 
+def _same_on_disk(folder: Path, cache: Path, **options: bool) -> None:
+    held = collection.load(folder, **options)
+    found = collection.load(folder, cache=cache, **options)
+    assert found.doc_ids == held.doc_ids
+    assert len(found.documents) == len(held.documents)
+    assert list(found.documents) == held.documents
+    assert found.documents[::-1] == held.documents[::-1]
+    assert found.documents[-1] == held.documents[-1]
+    assert found.texts() == held.texts()
+
+
+@pytest.mark.parametrize("titles", [True, False])
+def test_documents_may_stay_on_disk(folder: Path, tmp_path: Path, titles: bool) -> None:
+    # In the order of the characters, whatever the order of the lines and their bytes.
+    more = [
+        {"_id": i, "title": i, "text": f"of {i}"} for i in ("é", "z", "ạ", "D", "d10")
+    ]
+    (folder / "corpus.jsonl").write_text(_json_lines([*CORPUS, *more]) + "\n\n")
+    _same_on_disk(folder, tmp_path / "cache", titles=titles)
+    packed = gzip.compress((folder / "corpus.jsonl").read_bytes())
+    (folder / "corpus.jsonl").unlink()
+    (folder / "corpus.jsonl.gz").write_bytes(packed)
+    _same_on_disk(folder, tmp_path / "cache", titles=titles)
+    made = collection.prepare(collection.load(folder), data_dir=tmp_path / "data")
+    _same_on_disk(made, tmp_path / "cache")
+
+
+def test_tables_may_stay_on_disk(tmp_path: Path) -> None:
+    (tmp_path / "collection.tsv").write_text("b\ttwo \n\na\tone\ttab\n")
+    (tmp_path / "queries.dev.tsv").write_text("1\twhat\n")
+    _same_on_disk(tmp_path, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('{"_id": "a", "text": "x"}\n{"_id": "a"}\n', "line 2: expected a JSON object"),
+        ('{"_id": "a", "text": "x"}\n' * 2, "_id 'a' occurs twice"),
+    ],
+)
+def test_a_malformed_corpus_on_disk_is_named(
+    folder: Path, tmp_path: Path, lines: str, message: str
+) -> None:
+    (folder / "corpus.jsonl").write_text(lines)
+    with pytest.raises(ValueError, match=message):
+        collection.load(folder, cache=tmp_path / "cache")
+
+
 def test_unknown_query_set_lists_those_there(folder: Path) -> None:
     loaded = collection.load(folder)
     with pytest.raises(

@@ -52,23 +52,15 @@ def start(
         f"get_config = lambda: tiny_run.config(Path({str(root)!r}), "
         f"Path({str(workdir)!r}), {fields})\n"
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
     code = _CODE.format(devices=devices, rows=f"{workdir}-rows")
     started = []
-    for i in range(processes):
+    for joined in environments(processes):
         env = os.environ | {
             "JAX_PLATFORMS": "cpu",
             "XDG_CACHE_HOME": str(root / "xla"),
             **(environ or {}),
+            **joined,
         }
-        if processes > 1:
-            env |= {
-                "JAX_COORDINATOR_ADDRESS": address,
-                "JAX_NUM_PROCESSES": str(processes),
-                "JAX_PROCESS_ID": str(i),
-            }
         started.append(
             subprocess.Popen(
                 [sys.executable, "-W", "ignore", "-c", code, "--config", str(preset)],
@@ -79,6 +71,23 @@ def start(
             )
         )
     return started
+
+
+def environments(count: int) -> list[dict[str, str]]:
+    """Return the variables that join so many processes; one has none."""
+    if count == 1:
+        return [{}]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    return [
+        {
+            "JAX_COORDINATOR_ADDRESS": address,
+            "JAX_NUM_PROCESSES": str(count),
+            "JAX_PROCESS_ID": str(i),
+        }
+        for i in range(count)
+    ]
 
 
 def finish(started: list[subprocess.Popen], *, seconds: float) -> list[tuple]:
