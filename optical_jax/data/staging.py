@@ -10,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+# No space; the user's quota is used up; the file is as large as a limit permits.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextlib.contextmanager
 def file(path: Path) -> Iterator[Path]:
@@ -55,14 +58,15 @@ def save_array(path: Path, array: np.ndarray) -> None:
 
 @contextlib.contextmanager
 def full_disk_explained(explanation: str) -> Iterator[None]:
-    """Raise an OSError that says `explanation` where the block fails of a full disk.
+    """Raise an OSError that says `explanation` where the block fails of a full disk or quota.
 
     Libraries written in C++ raise a RuntimeError then, known by its text alone.
     """
     try:
         yield
     except Exception as error:
-        if "No space left" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC:
+        number = getattr(error, "errno", None)
+        if number in _FULL or any(os.strerror(n) in str(error) for n in _FULL):
             raise OSError(errno.ENOSPC, explanation) from error
         raise
 

@@ -5,10 +5,11 @@ token's norm and attention behind its vector. Written shard by shard, each under
 name first, so that an interrupted run goes on at the next shard.
 """
 
+import contextlib
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -47,15 +48,10 @@ class TeacherVectors:
         self._width, self._whole = width, whole
         self._shards, self._places = list(shards), places
         self._more = ("norm", "attention") if weighed else ()
-        try:
+        with self._damage_explained():
             self._source = array_record_data_source.ArrayRecordDataSource(
                 [str(path) for path in shards]
             )
-        except (RuntimeError, ValueError, OSError) as error:
-            raise ValueError(
-                f"cached teacher vectors in {shards[0].parent} are damaged ({error}); "
-                "delete that directory and run again"
-            ) from error
 
     def __len__(self) -> int:
         return len(self._source if self._places is None else self._places)
@@ -84,9 +80,20 @@ class TeacherVectors:
     def _records(self, indices: Sequence[int]) -> list[np.ndarray]:
         if self._places is not None:
             indices = self._places[np.asarray(indices)]
-        records = self._source.__getitems__([int(i) for i in indices])
         width = self._width + len(self._more)
-        return [np.frombuffer(r, np.float16).reshape(-1, width) for r in records]
+        with self._damage_explained():
+            records = self._source.__getitems__([int(i) for i in indices])
+            return [np.frombuffer(r, np.float16).reshape(-1, width) for r in records]
+
+    @contextlib.contextmanager
+    def _damage_explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ValueError(
+                f"cached teacher vectors in {self._shards[0].parent} are damaged "
+                f"({error}); delete that directory and run again"
+            ) from error
 
     def padded(
         self, indices: Sequence[int], scored: np.ndarray
@@ -146,7 +153,14 @@ def compute(
             _write(shard, found, plan.offsets)
         on_progress(min(start + _SHARD, len(texts)), len(texts))
     whole = teacher.head.kind == "single-vector"
-    return TeacherVectors(shards, width=teacher.width, whole=whole, weighed=weighed)
+    made = TeacherVectors(shards, width=teacher.width, whole=whole, weighed=weighed)
+    # A file that was cut off may read as one of fewer entries.
+    if len(made) != len(texts):
+        raise ValueError(
+            f"cached teacher vectors in {folder} are damaged ({len(made)} of "
+            f"{len(texts)} entries); delete that directory and run again"
+        )
+    return made
 
 
 def compute_apart(
@@ -173,7 +187,11 @@ def compute_apart(
 
 
 def _write(path: Path, vectors: np.ndarray, offsets: np.ndarray) -> None:
-    with staging.file(path) as temporary:
+    full = (
+        f"no space left on the disk while writing {path.parent}; what is complete there "
+        "stays: free some space and run the same command again"
+    )
+    with staging.full_disk_explained(full), staging.file(path) as temporary:
         writer = array_record_module.ArrayRecordWriter(str(temporary), "group_size:1")
         for first, last in itertools.pairwise(offsets):
             writer.write(vectors[first:last].tobytes())
