@@ -27,8 +27,8 @@ demo: $(VENV)/.run  ## the whole way on a built-in sample; writes report/
 test: $(VENV)/.test  ## no network, 8 fake devices
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-test-long: $(VENV)/.test  ## whole runs: every objective, other encoders, adapters, several processes, plans
-	$(BIN)/python -m pytest --override-ini addopts="-q --strict-markers" tests/long
+test-long: $(VENV)/.test  ## whole runs: every objective, other encoders, adapters, faults, plans
+	$(BIN)/python -m pytest --override-ini addopts="-q --strict-markers" tests/long tests/faults
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -65,10 +65,15 @@ def write_checkpoint(folder: Path) -> None:
     weights.write(folder, sizes, make, shard_bytes=_SHARD_BYTES)
 
 
-def _resident(field: str) -> int:
-    """Bytes: VmRSS now, VmHWM at the peak."""
+def resident(field: str) -> int:
+    """Return this process's resident bytes: VmRSS now, VmHWM at the peak."""
     lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
     return int(lines[field].split()[0]) * 1024
+
+
+def reset_peak() -> None:
+    """Set the peak back to what is resident now (proc_pid_clear_refs(5))."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def load(folder: Path, devices: int, dtype: str | None) -> dict:
@@ -79,12 +84,11 @@ def load(folder: Path, devices: int, dtype: str | None) -> dict:
     abstract = hf.abstract_params(config)
     shardings = sharding.of_state(nnx.from_flat_state(abstract), mesh)
     largest = max(entry.nbytes for entry in weights.entries(folder).values())
-    # "5" sets the peak back to what is resident now (proc_pid_clear_refs(5)).
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _resident("VmRSS")
+    reset_peak()
+    before = resident("VmRSS")
     params = hf.read_params(folder, config, dtype=dtype, shardings=shardings)
     jax.block_until_ready(params)
-    peak = _resident("VmHWM")
+    peak = resident("VmHWM")
     kept = sum(
         shard.data.nbytes
         for leaf in jax.tree.leaves(params)
