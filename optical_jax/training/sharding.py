@@ -72,12 +72,15 @@ def _across_slices(
             f"mesh.slices must divide mesh.data, {axes['data']}, got {slices}"
         )
     # Elsewhere than on TPUs a host is what the network joins.
-    of = "slice_index" if hasattr(devices[0], "slice_index") else "process_index"
-    there = len({getattr(device, of) for device in devices})
-    if there != slices:
+    counted = {
+        of: len({getattr(device, of, 0) for device in devices})
+        for of in ("slice_index", "process_index")
+    }
+    of = next((of for of, count in counted.items() if count == slices), None)
+    if of is None:
         raise ValueError(
-            f"mesh.slices must be the {there} slices or hosts that the devices lie in, "
-            f"got {slices}"
+            f"mesh.slices must be the slices, {counted['slice_index']}, or the hosts, "
+            f"{counted['process_index']}, that the devices lie in, got {slices}"
         )
     return mesh_utils.create_hybrid_device_mesh(
         (axes["data"] // slices, axes["fsdp"], axes["tensor"]),

@@ -50,7 +50,7 @@ def test_open_axis_takes_the_rest():
             {"data": 4, "fsdp": 2, "slices": 3},
             r"slices must divide mesh.data, 4, got 3",
         ),
-        ({"data": 8, "slices": 2}, r"the 1 slices or hosts that the devices lie in"),
+        ({"data": 8, "slices": 2}, r"the slices, 1, or the hosts, 1, that the"),
     ],
 )
 def test_wrong_meshes_are_refused(axes, message):
