@@ -242,7 +242,8 @@ def main() -> None:
         seed=args.seed,
     )
     args.named = {
-        "of": args.bitext or "the built-in sample",
+        # Not the options behind it: they name folders of this machine.
+        "of": args.bitext.split()[0] if args.bitext else "the built-in sample",
         "mean_tokens": round(float(found.mean()), 1),
         "longest": int(found.max()),
     }
