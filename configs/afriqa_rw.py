@@ -6,7 +6,7 @@
         --queries kin-test --topline_queries kin-en-test --no-titles
 
 RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, 2 cores shared with other
-work: 600 steps in 9 min, preparation included. R@10 .768, RR@10 .589; topline .916, .750
+work: 600 steps in 14 min, preparation included. R@10 .765, RR@10 .589; topline .916, .750
 (results/objectives.json).
 """
 
