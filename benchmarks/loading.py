@@ -22,6 +22,7 @@ import numpy as np
 from flax import nnx
 
 from optical_jax.config import MeshConfig
+from optical_jax.data import textfile
 from optical_jax.models import families, hf, weights
 from optical_jax.models.modernbert import ModernBertConfig
 from optical_jax.training import sharding
@@ -129,9 +130,7 @@ def main() -> None:
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "rows": rows,
     }
-    temporary = RESULTS.with_suffix(".tmp")
-    temporary.write_text(json.dumps(record, indent=2) + "\n")
-    temporary.replace(RESULTS)
+    textfile.write(RESULTS, json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from benchmarks.loading import reset_peak, resident
 from optical_jax.config import MeshConfig
+from optical_jax.data import textfile
 from optical_jax.training import checkpoint, sharding
 from optical_jax.training.step import TrainState
 
@@ -111,9 +112,7 @@ def main() -> None:
         "rows": [measure(int(args.parameters))],
     }
     print(json.dumps(record["rows"][0]))
-    temporary = RESULTS.with_suffix(".tmp")
-    temporary.write_text(json.dumps(record, indent=2) + "\n")
-    temporary.replace(RESULTS)
+    textfile.write(RESULTS, json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,29 +17,22 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmarks import timing
+from benchmarks import random_step, timing
 from optical_jax.config import (
     Config,
     MeshConfig,
     OptimizerConfig,
     StudentConfig,
 )
-from optical_jax.models import bert, retriever
+from optical_jax.models import retriever
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.stack import EncoderOptions
 from optical_jax.objectives import transport
 from optical_jax.objectives.tokens import TokenBatch
 from optical_jax.training import optimizer, sharding
-from optical_jax.training import step as step_lib
 
 _BATCH, _LONGEST, _ROWS = 64, 64, 39_297
-_MINILM = bert.BertConfig(
-    vocab_size=_ROWS,
-    hidden_size=384,
-    num_hidden_layers=6,
-    num_attention_heads=12,
-    intermediate_size=1536,
-)
+_MINILM = random_step.encoder(384, 6, 12, 1536, vocabulary=_ROWS)
 _HEAD = HeadConfig(query_length=_LONGEST)
 _FLOAT32 = Config(
     mesh=MeshConfig(data=-1),
@@ -78,29 +71,9 @@ def _step(config: Config, length: int, width: int, *, cached: bool):  # noqa: AN
             rng, length, _LONGEST if cached else width, cached=cached
         ),
     }
-    mesh = sharding.make_mesh(config.mesh)
-    params = retriever.init_params(_MINILM, _HEAD, key=jax.random.key(0))
-    model = SimpleNamespace(encoder=_MINILM, head=_HEAD)
-    tx, init = step_lib.initial(config, params)
-    shardings = sharding.of_state(jax.eval_shape(init, params), mesh)
-    state = jax.jit(init, out_shardings=shardings)(params)
-    step = step_lib.make_step(
-        config,
-        model,
-        model,
-        tx,
-        shardings=shardings,
-        frozen_shardings=step_lib.Frozen(teacher=shardings.params),
-        mesh=mesh,
-    )
-    placed, holder = sharding.to_global(batch, mesh), [state]
-    frozen = step_lib.Frozen(teacher=jax.device_put(params, shardings.params))
-
-    def run() -> dict:
-        holder[0], metrics = step(holder[0], frozen, placed, jax.random.key(0))
-        return metrics
-
-    return run
+    run, mesh = random_step.make(config, _MINILM, _HEAD)
+    placed = sharding.to_global(batch, mesh)
+    return lambda: run(placed)
 
 
 def _parts(length: int) -> dict:

@@ -39,11 +39,6 @@ def straight(root, tmp_path_factory):
     return config
 
 
-def _losses(run):
-    lines = Path(run, "metrics.jsonl").read_text().splitlines()
-    return {r["step"]: r["loss"] for r in map(json.loads, lines) if "loss" in r}
-
-
 def _params(run, step):
     student = workdir.load_student(run, step=step)
     return {p: np.asarray(v[...]) for p, v in nnx.to_flat_state(student.params)}
@@ -54,7 +49,7 @@ def _largest_difference(a, b):
 
 
 def test_training_lowers_the_loss_and_leaves_a_whole_folder(straight):
-    losses = _losses(straight.workdir)
+    losses = tiny_run.losses(straight.workdir)
     assert list(losses) == [1, 2, 3, 4, 5, 6]
     assert losses[6] < losses[1]
     run = Path(straight.workdir)
@@ -91,13 +86,13 @@ def test_every_mesh_gives_the_same_losses(root, straight, tmp_path, axes):
     mesh = MeshConfig(data=axes[0], fsdp=axes[1], tensor=axes[2])
     config = tiny_run.config(root, tmp_path / "run", mesh=mesh, stop_after=3)
     train.run(config)
-    expected = _losses(straight.workdir)
-    for step, loss in _losses(config.workdir).items():
+    expected = tiny_run.losses(straight.workdir)
+    for step, loss in tiny_run.losses(config.workdir).items():
         assert loss == pytest.approx(expected[step], abs=1e-5)
     # Saved there, resumed here: the other mesh shape goes on as if nothing happened.
     moved = dataclasses.replace(config, mesh=MeshConfig(data=8), stop_after=0)
     train.run(moved)
-    assert _losses(moved.workdir) == pytest.approx(expected, abs=1e-4)
+    assert tiny_run.losses(moved.workdir) == pytest.approx(expected, abs=1e-4)
     difference = _largest_difference(
         _params(moved.workdir, 6), _params(straight.workdir, 6)
     )
@@ -110,7 +105,7 @@ def test_an_interrupted_run_ends_bit_identical(root, straight, tmp_path):
     train.run(dataclasses.replace(config, stop_after=0))
     resumed, whole = _params(config.workdir, 6), _params(straight.workdir, 6)
     assert all(np.array_equal(resumed[path], whole[path]) for path in whole)
-    assert _losses(config.workdir) == _losses(straight.workdir)
+    assert tiny_run.losses(config.workdir) == tiny_run.losses(straight.workdir)
 
 
 def test_kill_minus_nine_then_the_same_command_ends_bit_identical(
@@ -153,8 +148,8 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch(root, straight, tmp_pat
         optimizer=dataclasses.replace(straight.optimizer, accumulation=2),
     )
     train.run(config)
-    expected = _losses(straight.workdir)
-    for step, loss in _losses(config.workdir).items():
+    expected = tiny_run.losses(straight.workdir)
+    for step, loss in tiny_run.losses(config.workdir).items():
         assert loss == pytest.approx(expected[step], abs=1e-5)
 
 
@@ -166,8 +161,8 @@ def test_cached_teacher_vectors_change_no_loss(root, straight, tmp_path):
         data=tiny_run.data(root, cache_teacher=False),
     )
     train.run(config)
-    expected = _losses(straight.workdir)
-    for step, loss in _losses(config.workdir).items():
+    expected = tiny_run.losses(straight.workdir)
+    for step, loss in tiny_run.losses(config.workdir).items():
         # The cache holds float16.
         assert loss == pytest.approx(expected[step], abs=1e-3)
 
@@ -280,7 +275,7 @@ def test_a_contrastive_teacher_learns_its_triples(tmp_path):
         save_every=10,
     )
     train.run(config)
-    losses = _losses(config.workdir)
+    losses = tiny_run.losses(config.workdir)
     assert losses[10] < 0.8 * losses[1]
     assert workdir.load_student(config.workdir).head == dataclasses.replace(
         tiny.COLBERT, skiplist=tiny.COLBERT.skiplist[:-1]

@@ -1,10 +1,8 @@
 """Two real processes over gloo are one run: its losses, its folder, its next steps."""
 
 import dataclasses
-import json
 import signal
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -39,11 +37,6 @@ def straight(root, tmp_path_factory):
     return config, np.stack([batch["student/target"]["ids"] for batch in read])
 
 
-def _losses(run):
-    lines = Path(run, "metrics.jsonl").read_text().splitlines()
-    return {r["step"]: r["loss"] for r in map(json.loads, lines) if "loss" in r}
-
-
 def _same_bits(a, b):
     a, b = (jax.tree.leaves(workdir.load_student(run, step=6).params) for run in (a, b))
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
@@ -62,8 +55,8 @@ def test_two_processes_are_one_run_and_one_process_goes_on(root, straight, tmp_p
     assert "2 process(es)" in ended[0][1]
     assert "loss" in ended[0][1]
     assert "loss" not in ended[1][1]  # process 0 speaks for both
-    expected = _losses(config.workdir)
-    found = _losses(run)
+    expected = tiny_run.losses(config.workdir)
+    found = tiny_run.losses(run)
     assert list(found) == [1, 2, 3]
     for step, loss in found.items():
         assert loss == pytest.approx(expected[step], abs=1e-5)
@@ -74,7 +67,7 @@ def test_two_processes_are_one_run_and_one_process_goes_on(root, straight, tmp_p
     # Another number of processes goes on at the same batch.
     moved = dataclasses.replace(config, workdir=str(run), mesh=MeshConfig(data=8))
     train.run(moved)
-    assert _losses(run) == pytest.approx(expected, abs=1e-4)
+    assert tiny_run.losses(run) == pytest.approx(expected, abs=1e-4)
 
 
 def test_sigterm_saves_ends_well_and_the_rest_is_bit_identical(
@@ -96,12 +89,12 @@ def test_sigterm_saves_ends_well_and_the_rest_is_bit_identical(
     assert status == 0, err
     assert "stopped by SIGTERM; step" in out
     assert "the same command goes on from it" in out
-    step = max(_losses(run))
+    step = max(tiny_run.losses(run))
     assert (run / "checkpoints" / str(step)).is_dir()
     assert step < 6
     every = {"eval_every": 6, "save_every": 6}
     train.run(dataclasses.replace(config, workdir=str(run), **every))
-    assert _losses(run) == _losses(config.workdir)
+    assert tiny_run.losses(run) == tiny_run.losses(config.workdir)
     assert _same_bits(run, config.workdir)
 
 

@@ -1,5 +1,6 @@
 """A whole run small enough for a test: a tiny teacher's folder, bitext, a config."""
 
+import json
 import random
 from pathlib import Path
 
@@ -66,3 +67,9 @@ def data(root: Path, **fields: object) -> DataConfig:
         "buckets": (16,),
     }
     return DataConfig(**{**base, **fields})
+
+
+def losses(run: str | Path) -> dict[int, float]:
+    """Return the loss that a run logged, by step."""
+    lines = Path(run, "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return {r["step"]: r["loss"] for r in map(json.loads, lines) if "loss" in r}
