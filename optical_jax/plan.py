@@ -40,8 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Nothing is run: this machine's own accelerators stay untouched.
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     jax.config.update("jax_platforms", os.environ["JAX_PLATFORMS"])
-    devices = topology.devices(place)
     console = rich.console.Console()
+    if options.weak_scaling:
+        places = [place, *map(topology.parse, options.weak_scaling)]
+        return _scale(config, places, options, console, argv)
+    devices = topology.devices(place)
     if options.search or options.meshes:
         shapes = options.meshes or candidates(len(devices))
         rows = [_row(config, shape, devices, options, console) for shape in shapes]
@@ -100,6 +103,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--search", action="store_true", help="try several meshes, and say the best")
     add("--meshes", nargs="+", type=_mesh, help="the meshes to try, as 2x16x2")
+    add(
+        "--weak_scaling",
+        nargs="+",
+        metavar="TOPOLOGY",
+        help="larger topologies for train steps whose batches grow with the chips",
+    )
     add("--record", type=Path, help="JSON file that the plan is added to")
     return parser
 
@@ -111,6 +120,35 @@ def _mesh(text: str) -> tuple[int, int, int]:
             f"a mesh is DATAxFSDPxTENSOR such as 2x16x2, got {text!r}"
         )
     return tuple(int(p) for p in parts)
+
+
+def _scale(
+    config: Config,
+    places: Sequence[Topology],
+    options: argparse.Namespace,
+    console: rich.console.Console,
+    argv: list[str],
+) -> int:
+    """Compile the step for several topologies, each chip with the pairs it has on the first."""
+    pairs, rest = divmod(config.data.batch_size, places[0].chips)
+    if config.mesh.data != -1 or rest:
+        raise ValueError(
+            "--weak_scaling lets the data axis and the batch grow with the chips: it needs "
+            f"mesh.data -1, got {config.mesh.data}, and a data.batch_size that the "
+            f"{places[0].chips} chips of {places[0].name} share evenly, got "
+            f"{config.data.batch_size}"
+        )
+    rows = []
+    for place in places:
+        console.print(f"compiling for {place.name}")
+        data = dataclasses.replace(config.data, batch_size=pairs * place.chips)
+        grown = dataclasses.replace(config, data=data)
+        devices = topology.devices(place)
+        rows.append((place, programs.train(grown, devices, length=options.length)))
+        if options.record:
+            _record(options.record, grown, rows[-1][1], place, devices, argv)
+    table.show_scaling(console, rows)
+    return 0 if all(roofline.fits(one, place) for place, one in rows) else 2
 
 
 def _with_mesh(config: Config, shape: tuple[int, int, int]) -> Config:

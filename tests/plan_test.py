@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -76,6 +77,31 @@ def test_the_best_mesh_that_fits_is_found(compilers, capsys):
     ]
     assert table.best_of(rows, place) is rows[2]
     assert table.best_of(rows[:1], place) is None
+
+
+def test_batches_grow_with_the_chips(monkeypatch, capsys, tmp_path):
+    compiled = []
+
+    def train(config, devices, *, length):
+        compiled.append((config.data.batch_size, len(devices)))
+        made = _made(1.0, 2.0)
+        return dataclasses.replace(made, examples=config.data.batch_size)
+
+    monkeypatch.setattr(topology, "devices", lambda place: jax.devices()[: place.chips])
+    monkeypatch.setattr(programs, "train", train)
+    monkeypatch.setattr(plan.importlib.metadata, "version", lambda name: "1.0")
+    file = tmp_path / "plans.json"
+    options = ["--weak_scaling", "v5e:2x4", "--record", str(file)]
+    assert _run("--mesh.data", "-1", *options) == 0
+    assert compiled == [(1024, 4), (2048, 8)]
+    assert "(+0.0%)" in capsys.readouterr().out
+    found = json.loads(file.read_text())["plans"]
+    assert [p["topology"] for p in found] == ["v5e:2x2", "v5e:2x4"]
+    assert [p["batch_size"] for p in found] == [1024, 2048]
+    assert [p["mesh"]["data"] for p in found] == [4, 8]
+    # An axis of a fixed size does not grow.
+    assert _run(*options) == 1
+    assert "needs mesh.data -1, got 4" in " ".join(capsys.readouterr().err.split())
 
 
 def test_meshes_to_try_multiply_to_the_devices():

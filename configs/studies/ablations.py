@@ -29,6 +29,15 @@ SETTINGS = Axis(
         "annealed": {f"{_TRANSPORT}.anneal_from": 0.5},
         "with sentence term": {f"{_TRANSPORT}.sentence_weight": 0.5},
         "with source term": {f"{_TRANSPORT}.source_weight": 0.5},
+        "with made phrases": {
+            "data.synthetic": [{"name": "made", "kind": "phrases", "asked": 0.5}],
+        },
+        "with made questions": {
+            "data.synthetic": [{"name": "made", "kind": "questions"}],
+        },
+        "with glossed sentences": {
+            "data.synthetic": [{"name": "made", "kind": "code-switch"}],
+        },
         "vocabulary: by spelling": {f"{_VOCABULARY}.initialization": "spelling"},
         "vocabulary: random": {f"{_VOCABULARY}.initialization": "random"},
         "vocabulary: replaced": {f"{_VOCABULARY}.mode": "replace"},

@@ -79,6 +79,41 @@ def show_search(
     return best
 
 
+def show_scaling(
+    console: rich.console.Console, rows: Sequence[tuple[Topology, Program]]
+) -> None:
+    """Print what a chip computes and sends as their number grows."""
+    table = rich.table.Table(box=rich.box.SIMPLE, title="train: a chip's share")
+    for name in (
+        "topology",
+        "chips",
+        "pairs",
+        "FLOPs",
+        "sent",
+        "memory",
+        "step",
+        "MFU",
+    ):
+        table.add_column(name, justify="right")
+    compiled = (o.flops * p.chip.devices_per_chip for p, o in rows if not o.refused)
+    base = next(compiled, 0.0)
+    for place, one in rows:
+        bound, share = roofline.bound(one, place), place.chip.devices_per_chip
+        shown = [place.name, f"{place.chips:,}", f"{one.examples:,}"]
+        if one.refused:
+            table.add_row(*shown, "-", "-", _gib(one.memory * share), "-", "-")
+            continue
+        table.add_row(
+            *shown,
+            f"{one.flops * share:.4g} ({one.flops * share / base - 1:+.1%})",
+            f"{one.sent * share:.3g}",
+            _gib(one.memory * share),
+            _time(bound.seconds),
+            f"{bound.mfu:.1%}",
+        )
+    console.print(table)
+
+
 def best_of(rows: Sequence[Row], place: Topology) -> Row | None:
     """Return the row with the shortest step of those that fit; of equals, least memory."""
     fitting = [
