@@ -2,9 +2,11 @@
 
 import dataclasses
 import re
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -252,7 +254,7 @@ def _compiled(
         "model_flops": model_flops,
     }
     try:
-        compiled = traced.lower().compile()
+        compiled, text = _compile(traced, mesh)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -261,7 +263,7 @@ def _compiled(
         needed = needed_bytes(message)
         return Program(**known, refused=message, temporaries=needed, seconds=taken)
     memory = compiled.memory_analysis()
-    module = hlo.parse(compiled.as_text())
+    module = hlo.parse(text)
     return Program(
         **known,
         arguments=float(memory.argument_size_in_bytes),
@@ -274,6 +276,24 @@ def _compiled(
         unknown_loops=len(module.unknown_loops),
         seconds=time.perf_counter() - began,
     )
+
+
+def _compile(traced: Any, mesh: Mesh) -> tuple[jax.stages.Compiled, str]:  # noqa: ANN401
+    """Compile, and return the program as the compiler writes it.
+
+    A TPU's is written to a file while it compiles: jax can not read back every program of a
+    libtpu that is newer than it is (Qwen3-8B on v6e by libtpu 0.0.52: "async-update
+    instruction should have 1 operands but sees 3").
+    """
+    lowered = traced.lower()
+    if mesh.devices.flat[0].platform != "tpu":
+        compiled = lowered.compile()
+        return compiled, compiled.as_text()
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True}
+        compiled = lowered.compile(compiler_options=options)
+        (written,) = Path(folder).glob("*.after_optimizations.txt")
+        return compiled, written.read_text()
 
 
 def needed_bytes(message: str) -> float:
