@@ -8,7 +8,7 @@ below, or no mark at all. Only marks on letters of alphabets that are read witho
 import functools
 import unicodedata
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -53,6 +53,11 @@ def variants(pair: Pair) -> Iterator[Pair]:
         yield Pair(pair.source, bare)
 
 
+def lessened(text: str, how: int) -> str:
+    """Return the text as it is (0), without marks above its letters (1), without any (2)."""
+    return strip(text, above_only=how == 1) if how else text
+
+
 class Unmarking:
     """Takes marks away at random, the same way whenever the same window is read."""
 
@@ -60,20 +65,18 @@ class Unmarking:
         """Take the share of texts that lose marks, half of them only those above."""
         self._probability = probability
         self._seed = seed
+        # How many texts `lessened` may make of one.
+        self.count = 3 if probability else 1
 
-    def __call__(self, texts: Sequence[str], indices: np.ndarray) -> list[str]:
-        """Return the texts of a window; indices are those of its examples.
+    def drawn(self, window: np.ndarray) -> np.ndarray:
+        """Return how the texts of a window's examples, given by number, are lessened.
 
         Windows differ from epoch to epoch, and so do the texts that lose their marks;
         a resumed run reads the same windows.
         """
         if not self._probability:
-            return list(texts)
-        window = zlib.crc32(np.ascontiguousarray(indices).tobytes())
-        draws = np.random.default_rng((self._seed, window)).random(len(texts))
-        drawn = draws < self._probability
+            return np.zeros(len(window), np.int8)
+        key = zlib.crc32(np.ascontiguousarray(window).tobytes())
+        draws = np.random.default_rng((self._seed, key)).random(len(window))
         above = draws < self._probability / 2
-        return [
-            strip(text, above_only=bool(a)) if d else text
-            for text, d, a in zip(texts, drawn, above, strict=True)
-        ]
+        return np.where(draws < self._probability, np.where(above, 1, 2), 0)

@@ -3,89 +3,45 @@
 Grain does the mixing, the shuffling and the bookkeeping: every batch is a function of its
 number, so an iterator's state is that number and a resumed run sees the same batches on any
 mesh. Sorting happens inside windows of a few dozen batches, which keeps padding small
-without tying the order of the whole epoch to length.
+without tying the order of the whole epoch to length. Where lengths are known beforehand
+(`data.lengths`) a host reads the texts of its own rows alone.
 """
 
-import dataclasses
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any
 
 import grain
 import numpy as np
 
-from optical_jax.data import marks, teacher_vectors, tokenize
+from optical_jax.data import lengths as lengths_lib
+from optical_jax.data import marks, tokenize
+from optical_jax.data.examples import Examples, Field, Reader, Rows, Shared, Whole
 
 Batch = dict[str, dict[str, np.ndarray]]
 
 
-@runtime_checkable
-class Examples(Protocol):
-    """Random access to the texts of examples."""
-
-    def read(self, indices: np.ndarray) -> list[dict[str, list]]:
-        """Return {column: [text or number, ...]} of several examples."""
-
-
-# The examples of a batch: (index, {field: [Encoded, ...], column of numbers: [...]}).
-Rows = Sequence[tuple[int, Mapping[str, list]]]
-# Makes a field of a batch's rows; returns what belongs to those of this host, by number.
-Shared = Callable[[Rows, np.ndarray], dict[str, np.ndarray]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """One text of an example: who tokenises it, and as what."""
-
-    text: tokenize.TextEncoder
-    kind: Literal["query", "document"]
-    # Which text of the example; None: the one of the field's own name.
-    column: str | None = None
-    # Vectors computed earlier; they go into the batch in place of token ids.
-    cached: teacher_vectors.TeacherVectors | None = None
-    # Columns of numbers of the example; each becomes an array [b numbers] of the field.
-    numbers: tuple[str, ...] = ()
-    # Further arrays [b ...], made of the batch's rows and this field's padded arrays.
-    extras: Mapping[str, Callable[[Rows, Mapping[str, np.ndarray]], np.ndarray]] = (
-        dataclasses.field(default_factory=dict)
-    )
-
-    def encode(self, texts: Sequence[str]) -> list[tokenize.Encoded]:
-        """Tokenise with the head's conventions for queries or documents."""
-        return (
-            self.text.queries(texts)
-            if self.kind == "query"
-            else self.text.documents(texts)
-        )
-
-    @property
-    def longest(self) -> int:
-        """The longest that `encode` gives, in tokens."""
-        head = self.text.head
-        return head.query_length if self.kind == "query" else head.document_length
-
-
 class LengthSorted(grain.MapDataset):
-    """Windows of encoded examples, cut into batches of similar length.
+    """Windows of examples, cut into batches of similar length.
 
-    Element i is batch i: a list of (index, {field: [Encoded, ...]}). The batches of a
-    window come in random order.
+    Element i is batch i: a list of its examples, as the reader gives them. The batches of
+    a window come in random order.
     """
 
     def __init__(
         self,
         windows: grain.MapDataset,
         *,
-        fields: Mapping[str, Field],
+        reader: Reader,
         batch_size: int,
         batches: int,
         seed: int,
     ):
-        """Take windows, a data set whose elements are [(index, {field: texts}), ...]."""
+        """Take windows, a data set whose elements are the numbers of examples."""
         super().__init__(windows)
         self._windows = windows
-        self._fields = fields
+        self._reader = reader
         self._batch_size = batch_size
         self._batches = batches
         self._seed = seed
@@ -96,7 +52,7 @@ class LengthSorted(grain.MapDataset):
         return len(self._windows) * self._batches
 
     def __getitem__(self, index: Any) -> Any:
-        """Return one batch; windows are tokenised once and kept while they are in use."""
+        """Return one batch; windows are read once and kept while they are in use."""
         if isinstance(index, slice):
             return self.slice(index)
         window, k = divmod(index, self._batches)
@@ -109,33 +65,15 @@ class LengthSorted(grain.MapDataset):
             return self._kept[window][k]
 
     def _sorted(self, window: int) -> list[Any]:
-        rows = self._windows[window]
-        encoded: list[dict[str, list]] = [{} for _ in rows]
-        for name, field in self._fields.items():
-            column = field.column or name
-            counts = [len(texts[column]) for _, texts in rows]
-            flat = field.encode([text for _, texts in rows for text in texts[column]])
-            ends = np.cumsum(counts)
-            for row, end, count in zip(encoded, ends, counts, strict=True):
-                row[name] = flat[end - count : end]
-            for row, (_, columns) in zip(encoded, rows, strict=True):
-                row |= {number: columns[number] for number in field.numbers}
-        order = sorted(range(len(rows)), key=lambda i: (self._length(encoded[i]), i))
+        rows, lengths = self._reader.window(self._windows[window])
+        order = sorted(range(len(rows)), key=lambda i: (lengths[i], i))
         size = self._batch_size
         batches = [
-            [(rows[i][0], encoded[i]) for i in order[k * size : (k + 1) * size]]
+            [rows[i] for i in order[k * size : (k + 1) * size]]
             for k in range(self._batches)
         ]
         rng = np.random.default_rng((self._seed, window))
         return [batches[k] for k in rng.permutation(self._batches)]
-
-    def _length(self, row: Mapping[str, list]) -> int:
-        return max(
-            len(e.ids)
-            for name, field in self._fields.items()
-            if field.cached is None
-            for e in row[name]
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +81,7 @@ class Assemble:
     """Pad one batch's examples into arrays, this host's rows only."""
 
     fields: Mapping[str, Field]
+    reader: Reader
     buckets: tuple[int, ...]
     # What a batch holds beside its examples' own texts, made of its rows.
     shared: Mapping[str, Shared]
@@ -155,16 +94,14 @@ class Assemble:
         All fields that will be encoded share one bucket (cut to their longest), so that
         a run compiles one shape a bucket; cached vectors always get their longest.
         """
-        live = [n for n, f in self.fields.items() if f.cached is None]
-        longest = max(len(e.ids) for _, row in rows for n in live for e in row[n])
-        bucket = next((b for b in self.buckets if b >= longest), longest)
         own = np.arange(len(rows)) if self.own is None else self.own
-        mine = [rows[i] for i in own]
+        longest, mine = self.reader.batch(rows, own)
+        bucket = next((b for b in self.buckets if b >= longest), longest)
         batch = {}
         for name, field in self.fields.items():
-            encoded = [e for _, row in mine for e in row[name]]
-            length = field.longest if field.cached else min(bucket, field.longest)
-            padded = tokenize.pad(encoded, length, pad_id=field.text.pad_id)
+            flat = [e for _, row in mine for e in row[name]]
+            columns = field.longest if field.cached else min(bucket, field.longest)
+            padded = tokenize.pad(flat, columns, pad_id=field.text.pad_id)
             more = {k: make(mine, padded) for k, make in field.extras.items()}
             for column in field.numbers:
                 values = [row[column] for _, row in mine]
@@ -172,9 +109,9 @@ class Assemble:
             if field.cached is not None:
                 del padded["ids"]
                 padded |= field.cached.padded([i for i, _ in mine], padded["scored"])
-            if len(encoded) > len(mine):  # several texts an example
+            if len(flat) > len(mine):  # several texts an example
                 padded = {
-                    k: v.reshape(len(mine), -1, length) for k, v in padded.items()
+                    k: v.reshape(len(mine), -1, columns) for k, v in padded.items()
                 }
             batch[name] = padded | more
         return batch | {name: make(rows, own) for name, make in self.shared.items()}
@@ -191,6 +128,7 @@ def stream(
     seed: int,
     shared: Mapping[str, Shared] | None = None,
     own: np.ndarray | None = None,
+    lengths: np.ndarray | None = None,
 ) -> grain.MapDataset:
     """Return the endless sequence of training batches of this host.
 
@@ -206,6 +144,9 @@ def stream(
         shared: further fields of the batch, made of its rows.
         own: numbers of the rows that this host's devices hold, in rising order
             (training.sharding.own_rows); None: all of them.
+        lengths: of all examples, each with its texts drawn from a few (`lengths.of`), so
+            that this host reads its own rows alone; the batches are the same. None: it
+            reads whole windows.
 
     Raises:
         ValueError: if there are no examples.
@@ -223,13 +164,19 @@ def stream(
     mixed = shuffled[0]
     if len(shuffled) > 1:
         mixed = grain.MapDataset.mix(shuffled, weights=list(sizes / sizes.sum()))
-    windows = mixed.batch(batch_size * window).map(
-        lambda indices: list(zip(indices.tolist(), texts.read(indices), strict=True))
-    )
+    reader = Whole(texts, fields)
+    if lengths is not None:
+        reader = lengths_lib.Own(texts, fields, lengths)
     ordered = LengthSorted(
-        windows, fields=fields, batch_size=batch_size, batches=window, seed=seed
+        mixed.batch(batch_size * window),
+        reader=reader,
+        batch_size=batch_size,
+        batches=window,
+        seed=seed,
     )
-    assemble = Assemble(fields=fields, buckets=buckets, shared=shared or {}, own=own)
+    assemble = Assemble(
+        fields=fields, reader=reader, buckets=buckets, shared=shared or {}, own=own
+    )
     return ordered.map(assemble)
 
 
@@ -258,18 +205,31 @@ def batches(streams: Sequence[grain.MapDataset]) -> grain.DatasetIterator:
 
 
 class BitextExamples:
-    """Sentence pairs: fields "source" and "target", one text each."""
+    """Sentence pairs: fields "source" and "target", one text each.
+
+    What a target loses is drawn anew in each window.
+    """
 
     def __init__(self, split: Any, *, unmark: marks.Unmarking):  # noqa: ANN401
         """Take a split of prepared bitext, and what targets lose."""
         self._split = split
         self._unmark = unmark
+        self.count = unmark.count
 
     def read(self, indices: np.ndarray) -> list[dict[str, list[str]]]:
-        """Return the texts of several pairs."""
+        """Return the texts of the pairs of a window."""
+        return self.variants(indices, self.drawn(indices))
+
+    def drawn(self, window: np.ndarray) -> np.ndarray:
+        """Return what each pair's target loses in a window."""
+        return self._unmark.drawn(window)
+
+    def variants(
+        self, indices: np.ndarray, which: np.ndarray
+    ) -> list[dict[str, list[str]]]:
+        """Return the texts of several pairs whose targets lose what is given."""
         rows = self._split.__getitems__(indices.tolist())
-        targets = self._unmark([row["target"] for row in rows], indices)
         return [
-            {"source": [row["source"]], "target": [target]}
-            for row, target in zip(rows, targets, strict=True)
+            {"source": [row["source"]], "target": [marks.lessened(row["target"], how)]}
+            for row, how in zip(rows, which.tolist(), strict=True)
         ]

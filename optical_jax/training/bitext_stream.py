@@ -8,10 +8,12 @@ import functools
 from pathlib import Path
 
 import grain
+import jax
 import numpy as np
 
 from optical_jax import prepare
 from optical_jax.config import Config
+from optical_jax.data import lengths as lengths_lib
 from optical_jax.data import marks, pipeline, teacher_vectors
 from optical_jax.data.sources import Pair
 from optical_jax.data.training_pairs import TrainingPairs
@@ -90,13 +92,19 @@ class BitextStream:
                 cached=cached.get("source"),
                 say=self._say,
             )
+        examples = pipeline.BitextExamples(
+            self._train.records(),
+            unmark=marks.Unmarking(data.unmarked, seed=self._config.seed),
+        )
+        lengths = None
+        # Switched texts are other ones in every window, and have no length of their own.
+        if jax.process_count() > 1 and not data.code_switch.probability:
+            cache = Path(data.cache_dir).expanduser()
+            lengths = lengths_lib.of(
+                examples, fields, pairs=self.pairs, cache=cache, say=self._say
+            )
         return pipeline.stream(
-            switch(
-                pipeline.BitextExamples(
-                    self._train.records(),
-                    unmark=marks.Unmarking(data.unmarked, seed=self._config.seed),
-                )
-            ),
+            switch(examples),
             groups=self._train.groups(weights),
             fields=fields,
             batch_size=data.batch_size,
@@ -105,6 +113,7 @@ class BitextStream:
             seed=self._config.seed,
             shared=shared,
             own=sharding.own_rows(self._config.mesh, data.batch_size),
+            lengths=lengths,
         )
 
     def _cached(

@@ -1,10 +1,12 @@
 import collections
+import io
 
 import jax
 import numpy as np
 import pytest
 
-from optical_jax.data import pipeline, teacher_vectors
+from optical_jax.data import lengths, pipeline, teacher_vectors
+from optical_jax.data.sources import Pair
 from optical_jax.retrieval import encode
 from tests.models import tiny
 
@@ -102,6 +104,135 @@ def test_every_host_gets_its_rows_of_the_same_batches():
         stream = _batches(own=own)
         for rows in whole:
             assert _numbers(next(stream)) == [rows[i] for i in own]
+
+
+class _Drawn(_Texts):
+    """Pairs whose targets lose words in every third place of a window; keeps what was read."""
+
+    count = 3
+
+    def __init__(self):
+        self.seen = []
+
+    def read(self, indices):
+        return self.variants(indices, self.drawn(indices))
+
+    def drawn(self, window):
+        return (np.arange(len(window)) + int(window[0])) % self.count
+
+    def variants(self, indices, which):
+        self.seen.extend(map(int, indices))
+        return [
+            row | {"target": [row["target"][0].removeprefix("who " * how)]}
+            for row, how in zip(super().read(indices), which.tolist(), strict=True)
+        ]
+
+
+def _quiet(line):
+    pass
+
+
+def _fields():
+    text = tiny.make(tiny.TOKENWISE).text
+    return {
+        "target": pipeline.Field(text=text, kind="query"),
+        "source": pipeline.Field(text=text, kind="document"),
+    }
+
+
+def _pairs():
+    rows = _Texts().read(np.arange(64))
+    return [Pair(row["source"][0], row["target"][0]) for row in rows]
+
+
+def test_with_known_lengths_a_host_reads_its_own_rows_of_the_same_batches(tmp_path):
+    fields, said = _fields(), []
+    known = [
+        lengths.of(_Drawn(), fields, pairs=_pairs(), cache=tmp_path, say=said.append)
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(*known)
+    assert len(list(tmp_path.iterdir())) == len(said) == 1
+    settings = {"batch_size": 8, "window": 4, "buckets": (8, 12, 16), "seed": 0}
+    settings |= {"groups": [(np.arange(64), 1.0)], "fields": fields}
+    whole = pipeline.batches([pipeline.stream(_Drawn(), **settings)])
+    whole = [next(whole) for _ in range(12)]  # an epoch and a half
+    assert len({batch["target"]["ids"].shape for batch in whole}) > 1
+    for own in (np.array([0, 1, 6, 7]), np.arange(2, 6)):
+        texts = _Drawn()
+        stream = pipeline.stream(texts, **settings, own=own, lengths=known[0])
+        for i in range(8):  # an epoch
+            mine = jax.tree.map(lambda x, own=own: x[own], whole[i])
+            jax.tree.map(np.testing.assert_array_equal, stream[i], mine)
+        assert len(texts.seen) == len(set(texts.seen)) == 32
+        iterator = pipeline.batches([stream])
+        for i, batch in enumerate(whole):
+            mine = jax.tree.map(lambda x, own=own: x[own], batch)
+            jax.tree.map(np.testing.assert_array_equal, next(iterator), mine)
+            if i == 5:
+                state = iterator.get_state()
+        again = pipeline.batches([stream])
+        again.set_state(state)
+        mine = jax.tree.map(lambda x, own=own: x[own], whole[6])
+        jax.tree.map(np.testing.assert_array_equal, next(again), mine)
+
+
+def test_lengths_are_those_of_the_texts(tmp_path):
+    texts, fields = _Drawn(), _fields()
+    found = lengths.of(texts, fields, pairs=_pairs(), cache=tmp_path, say=_quiet)
+    assert found.shape == (64, 3)
+    for which in range(3):
+        rows = texts.variants(np.arange(64), np.full(64, which))
+        for row, kept in zip(rows, found[:, which], strict=True):
+            tokens = [fields[name].encode(row[name])[0].ids for name in fields]
+            assert kept == max(map(len, tokens))
+
+
+def test_lengths_depend_on_texts_and_tokens(tmp_path):
+    pairs, fields = [Pair("dunia", "who"), Pair("b", "who who")], _fields()
+    short = tiny.with_head(tiny.make(tiny.TOKENWISE), query_length=4).text
+    less = fields | {"target": pipeline.Field(text=short, kind="query")}
+    for some, given, changed in (
+        (pairs, fields, True),
+        (pairs, fields, False),
+        (pairs[:1], fields, True),
+        (pairs, less, True),
+    ):
+        before = len(list(tmp_path.iterdir()))
+        found = lengths.of(_Drawn(), given, pairs=some, cache=tmp_path, say=_quiet)
+        assert len(found) == len(some)
+        assert len(list(tmp_path.iterdir())) == before + changed
+
+
+def test_damaged_lengths_are_named(tmp_path):
+    def open_():
+        return lengths.of(
+            _Drawn(), _fields(), pairs=_pairs(), cache=tmp_path, say=_quiet
+        )
+
+    known = np.array(open_())
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    other = io.BytesIO()
+    np.save(other, known[1:])
+    for damaged in (whole[:-4], whole[:20], b"", b"x" * len(whole), other.getvalue()):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=rf"{path} are damaged .*; delete that"):
+            open_()
+    # What only a look at the texts can tell.
+    known[5] += 1
+    stream = pipeline.stream(
+        _Drawn(),
+        groups=[(np.full(8, 5), 1.0)],
+        fields=_fields(),
+        batch_size=8,
+        window=1,
+        buckets=(16,),
+        seed=0,
+        lengths=known,
+    )
+    with pytest.raises(ValueError, match=r"example 5 must have .*lengths-\*.npy"):
+        stream[0]
 
 
 def test_no_example_is_an_error():

@@ -64,6 +64,8 @@ def test_two_processes_are_one_run_and_one_process_goes_on(root, straight, tmp_p
     halves = [np.load(f"{run}-rows{i}.npy") for i in range(2)]
     assert [half.shape[:2] for half in halves] == [(3, 8), (3, 8)]
     np.testing.assert_array_equal(np.concatenate(halves, axis=1), rows[:3])
+    # And no text of the other half: the lengths of all are kept.
+    assert len(list((root / "cache").glob("lengths-*.npy"))) == 1
     # Another number of processes goes on at the same batch.
     moved = dataclasses.replace(config, workdir=str(run), mesh=MeshConfig(data=8))
     train.run(moved)
