@@ -2,8 +2,11 @@
 
 import contextlib
 import functools
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import jax
 import rich.console
@@ -34,6 +37,19 @@ def reported(main: Callable[..., int]) -> Callable[..., int]:
             return 130
 
     return status
+
+
+def end(status: int) -> NoReturn:
+    """End the process with the status of a command that saves checkpoints.
+
+    After an error it ends at once: where a save fails, Orbax leaves threads that wait ten
+    minutes for its other parts, and Python would wait for them with the machines held.
+    """
+    if status == 0:
+        sys.exit(0)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ with the same parameters, bit for bit, on the same mesh.
 """
 
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -158,7 +157,7 @@ class _Loop:
             if step % config.log_every == 0 or saved:
                 values = {k: float(v) for k, v in jax.device_get(metrics).items()}
                 self._shown.log(step, values | meter.rates())
-                _check_finite(step, values, self._checkpoints.latest)
+                self._check_finite(step, values)
                 meter = _Meter()
             measures = self._evaluate(step, state) if evaluated else None
             if saved:
@@ -177,6 +176,17 @@ class _Loop:
         measures = self._evaluate(0, state)
         if self._checkpoints.latest is None:
             self._checkpoints.save(0, state, self._made.batches, metrics=measures)
+
+    def _check_finite(self, step: int, values: dict[str, float]) -> None:
+        wrong = [name for name, value in values.items() if not np.isfinite(value)]
+        if wrong:
+            self._checkpoints.wait()  # the newest may be under way
+            raise FloatingPointError(
+                f"step {step}: {', '.join(wrong)} is not a number; nothing was saved since "
+                f"step {self._checkpoints.latest or 0}, which is good. Lower "
+                "optimizer.learning_rate, raise objective.transport.epsilon, or look at "
+                "the data around this step"
+            )
 
     def _stop(self, step: int) -> NoReturn:
         """End the process: whoever sent SIGTERM takes the machine away."""
@@ -254,16 +264,6 @@ def _placed(frozen: step_lib.Frozen, mesh: Mesh):  # noqa: ANN202
     return sharding.place(frozen, shardings), shardings
 
 
-def _check_finite(step: int, values: dict[str, float], latest: int | None) -> None:
-    wrong = [name for name, value in values.items() if not np.isfinite(value)]
-    if wrong:
-        raise FloatingPointError(
-            f"step {step}: {', '.join(wrong)} is not a number; nothing was saved since "
-            f"step {latest or 0}, which is good. Lower optimizer.learning_rate, raise "
-            "objective.transport.epsilon, or look at the data around this step"
-        )
-
-
 def _describe(mesh: Mesh) -> str:
     kind = jax.devices()[0].device_kind
     axes = " x ".join(f"{name} {size}" for name, size in mesh.shape.items())
@@ -283,4 +283,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.end(main())

@@ -19,11 +19,15 @@ def file(path: Path) -> Iterator[Path]:
     """Give a temporary path, in an existing folder, that becomes `path` on success.
 
     What was at `path` stays until then, and for good if the block fails.
+
+    Raises:
+        OSError: naming the path, if the disk is full.
     """
     staging = _beside(path)
     try:
-        yield staging
-        os.replace(staging, path)
+        with full_disk_explained(_full(path)):
+            yield staging
+            os.replace(staging, path)
     finally:
         staging.unlink(missing_ok=True)
 
@@ -35,11 +39,15 @@ def folder(path: Path, *, shared: bool = False) -> Iterator[Path]:
     Args:
         path: a folder that is empty or not there.
         shared: another process may write the same there; whichever is first, its stays.
+
+    Raises:
+        OSError: naming the path, if the disk is full.
     """
     staging = _beside(path)
-    staging.mkdir(parents=True)
     try:
-        yield staging
+        with full_disk_explained(_full(path)):
+            staging.mkdir(parents=True)
+            yield staging
         try:
             os.replace(staging, path)
         except OSError:
@@ -69,6 +77,10 @@ def full_disk_explained(explanation: str) -> Iterator[None]:
         if number in _FULL or any(os.strerror(n) in str(error) for n in _FULL):
             raise OSError(errno.ENOSPC, explanation) from error
         raise
+
+
+def _full(path: Path) -> str:
+    return f"no space left on the disk while writing {path}; free some and run again"
 
 
 def _beside(path: Path) -> Path:

@@ -6,6 +6,7 @@ only when it is complete, so a killed or failed save leaves the previous one goo
 
 import contextlib
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class Checkpoints:
             best_by: the metric that is highest for the best one.
             read_only: leave unfinished saves alone: a running training may own them.
         """
+        logging.getLogger("absl").addFilter(_raised_later)
         policies = ocp.training.preservation_policies
         self.folder = workdir / "checkpoints"
         self._best_by = best_by
@@ -164,6 +166,11 @@ class Checkpoints:
                 f"checkpoint {self.folder / str(step)} is damaged or not of this config "
                 f"({' '.join(str(error).split())[:300]}); delete it to go on from the one before"
             ) from error
+
+
+def _raised_later(record: logging.LogRecord) -> bool:
+    """Leave out what Orbax's threads log of an error: it is raised at the next save."""
+    return not (record.exc_info and "orbax" in record.pathname)
 
 
 def _explained(folder: Path) -> contextlib.AbstractContextManager[None]:

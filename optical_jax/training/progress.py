@@ -1,14 +1,15 @@
 """What a run shows and leaves: a live line, metrics.jsonl, TensorBoard files."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import tensorboardX
 from rich import console, progress
+from tensorboardX import event_file_writer, proto, summary
 
-from optical_jax.data import textfile
+from optical_jax.data import staging, textfile
 from optical_jax.training import distributed
 
 # Prints a line, as `Progress.say` does.
@@ -41,24 +42,37 @@ class Progress:
         )
         self._task = self._bar.add_task("train", total=steps, completed=first, shown="")
         self._board = self._log = None
+        self._full = (
+            f"no space left on the disk while writing the log of {workdir}; checkpoints are "
+            "as they were: free some space and run the same command again"
+        )
         if self._leader:
             path = workdir / "metrics.jsonl"
-            _truncate(path, first)
-            self._log = path.open("a", encoding="utf-8")
-            self._board = tensorboardX.SummaryWriter(
-                str(workdir / "tensorboard"), purge_step=first + 1
-            )
+            with staging.full_disk_explained(self._full):
+                _truncate(path, first)
+                self._log = path.open("a", encoding="utf-8")
+                self._board = _Board(workdir / "tensorboard", first=first + 1)
         self._began = time.time()
 
     def __enter__(self) -> "Progress":
         self._bar.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type | None, *_: object) -> None:
         self._bar.stop()
-        if self._log is not None:
-            self._log.close()
-            self._board.close()
+        if self._log is None:
+            return
+        try:
+            with (
+                staging.full_disk_explained(self._full),
+                contextlib.ExitStack() as both,
+            ):
+                both.callback(self._board.close)
+                both.callback(self._log.close)
+        except OSError:
+            # What ended the run is said, not what came of it.
+            if kind is None:
+                raise
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
@@ -92,10 +106,38 @@ class Progress:
         if self._log is None:
             return
         seconds = round(time.time() - self._began, 3)
-        self._log.write(json.dumps({"step": step, "seconds": seconds, **values}) + "\n")
-        self._log.flush()
+        row = {"step": step, "seconds": seconds, **values}
+        with staging.full_disk_explained(self._full):
+            self._log.write(json.dumps(row) + "\n")
+            self._log.flush()
+            self._board.add(step, values)
+
+
+class _Board:
+    """Scalars for TensorBoard, written at once.
+
+    tensorboardX's SummaryWriter writes them in a thread, which a full disk ends: the queue
+    that nobody reads is full soon, and the run waits for ever.
+    """
+
+    def __init__(self, folder: Path, *, first: int):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._events = event_file_writer.EventsWriter(str(folder / "events"))
+        # What an earlier call of the run logged from this step on is hidden.
+        log = proto.event_pb2.SessionLog
+        self._write(first, session_log=log(status=log.START))
+
+    def add(self, step: int, values: dict[str, float]) -> None:
         for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+            self._write(step, summary=summary.scalar(name, value))
+        self._events.flush()
+
+    def _write(self, step: int, **content: object) -> None:
+        event = proto.event_pb2.Event(step=step, wall_time=time.time(), **content)
+        self._events.write_event(event)
+
+    def close(self) -> None:
+        self._events.close()
 
 
 def _truncate(path: Path, step: int) -> None:

@@ -74,3 +74,12 @@ def test_an_array_replaces_the_one_before(tmp_path):
         staging.save_array(tmp_path / "a.npy", np.arange(n))
     assert np.load(tmp_path / "a.npy").tolist() == [0, 1, 2, 3, 4]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_full_disk_is_named_by_what_was_written(tmp_path):
+    def write(path):
+        with staging.file(path), open("/dev/full", "w") as full:
+            full.write("x")
+
+    with pytest.raises(OSError, match=f"while writing {tmp_path / 'a'};"):
+        write(tmp_path / "a")
