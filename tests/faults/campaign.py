@@ -3,9 +3,9 @@
     python -m tests.faults.campaign [--trials 50] [--only NAME ...] --output results/faults.json
 
 One row a fault: how many trials, how many survived, and what those that did not said. The
-record is written after every trial; the same command goes on at the first trial that is not
-in it. The status is 1 where a trial did not survive. Runs are those of `tests.training.tiny_run`:
-a small teacher and student, 96 pairs, 8 steps.
+rows grow in step. The record is written after every trial; the same command goes on with
+the trials that are not in it. The status is 1 where a trial did not survive. Runs are those
+of `tests.training.tiny_run`: a small teacher and student, 96 pairs, 8 steps or 20.
 """
 
 import argparse
@@ -20,42 +20,87 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
-from tests.faults import kills
+from tests.faults import damages, fuzzing, groups, kills, memory
+from tests.faults.damages import NotPossibleHere
 from tests.faults.world import World
 
-# What happens in a trial, by its number; an AssertionError says that it did not survive.
-FAULTS: dict[str, Callable[[World, int], None]] = {
-    "kill -9 at random, during saves too, then resume": kills.kill,
+
+class Fault(NamedTuple):
+    """What happens in a trial, by its number, and which share of --trials there are.
+
+    A trial may return more to record. An AssertionError says that it did not survive.
+    """
+
+    trial: Callable[[World, int], dict[str, Any] | None]
+    share: float = 0.1
+
+
+FAULTS = {
+    "kill -9 at random, during saves too, then resume": Fault(kills.kill, 1.0),
+    "another mesh and number of processes": Fault(groups.another_mesh),
+    "two and four processes as one": Fault(groups.several_as_one, 0.06),
+    "SIGTERM": Fault(groups.sigterm),
+    "one of four processes killed": Fault(groups.one_of_four_killed),
+    "disk full": Fault(damages.disk_full),
+    "limit on the size of files": Fault(damages.file_limit),
+    "read-only folder": Fault(damages.read_only, 0.04),
+    "data shard gone or damaged": Fault(damages.shard_damaged),
+    "weights gone or damaged": Fault(damages.weights_damaged),
+    "checkpoint damaged": Fault(damages.checkpoint_damaged),
+    "loss that is no number": Fault(damages.not_a_number),
+    "clock that jumps": Fault(damages.clock, 0.06),
+    "fuzzed files of every format": Fault(fuzzing.fuzz, 1.0),
+    "host memory of a save below 1.5 times the state": Fault(memory.save, 0.02),
 }
 
 
-def run(record: dict[str, Any], name: str, trial: int, world: World) -> None:
-    """Do one trial and add its outcome to the fault's row."""
-    rows = record["rows"]
-    row = next((row for row in rows if row["fault"] == name), None)
+def run(record: dict[str, Any], name: str, trial: int, world: World) -> dict[str, Any]:
+    """Do one trial and add its outcome to the fault's row, which is returned."""
+    row = _row(record, name)
     if row is None:
         row = {"fault": name, "trials": 0, "survived": 0, "seconds": 0.0}
-        rows.append(row)
+        record["rows"].append(row)
     began = time.monotonic()
     try:
-        FAULTS[name](world, trial)
+        measured = FAULTS[name].trial(world, trial)
+    except NotPossibleHere as error:
+        row["not_possible_here"] = str(error)
+        return row
     except AssertionError as error:
         row.setdefault("failures", []).append(
             {"trial": trial, "said": str(error).replace(str(world.root), "")[:2000]}
         )
     else:
         row["survived"] += 1
+        row |= measured or {}
     row["trials"] += 1
     row["seconds"] = round(row["seconds"] + time.monotonic() - began, 1)
+    return row
 
 
-def done(record: dict[str, Any], name: str) -> int:
-    """Return how many trials of a fault the record holds."""
-    return next((row["trials"] for row in record["rows"] if row["fault"] == name), 0)
+def wanted(name: str, trials: int) -> int:
+    """Return how many trials a fault gets."""
+    return max(1, round(FAULTS[name].share * trials))
+
+
+def missing(
+    record: dict[str, Any], names: list[str], trials: int
+) -> list[tuple[str, int]]:
+    """Return the trials that the record lacks, so that all rows grow in step."""
+    found = []
+    for place, name in enumerate(names):
+        row, count = _row(record, name), wanted(name, trials)
+        first = row["trials"] if row else 0
+        found += [((i + 1) / count, place, name, i) for i in range(first, count)]
+    return [(name, trial) for _, _, name, trial in sorted(found)]
+
+
+def _row(record: dict[str, Any], name: str) -> dict[str, Any] | None:
+    return next((row for row in record["rows"] if row["fault"] == name), None)
 
 
 def _parsed(argv: list[str] | None) -> argparse.Namespace:
@@ -97,16 +142,17 @@ def main(argv: list[str] | None = None) -> int:
     names = [n for n in FAULTS if not args.only or any(p in n for p in args.only)]
     with tempfile.TemporaryDirectory(prefix="faults_") as folder:
         world = World.make(args.work or Path(folder))
-        for name in names:
-            for trial in range(done(record, name), args.trials):
-                run(record, name, trial, world)
-                _write(record, args.output)
-                row = next(row for row in record["rows"] if row["fault"] == name)
-                print(
-                    f"{name}: {row['survived']} of {row['trials']} survived, "
-                    f"{args.trials} wanted, {row['seconds']:.0f} s",
-                    flush=True,
-                )
+        for name, trial in missing(record, names, args.trials):
+            row = _row(record, name)
+            if row and "not_possible_here" in row:
+                continue
+            row = run(record, name, trial, world)
+            _write(record, args.output)
+            print(
+                f"{name}: {row['survived']} of {row['trials']} survived, "
+                f"{wanted(name, args.trials)} wanted, {row['seconds']:.0f} s",
+                flush=True,
+            )
     failed = [row["fault"] for row in record["rows"] if row["survived"] < row["trials"]]
     for name in failed:
         print(f"did not survive: {name}", flush=True)

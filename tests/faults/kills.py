@@ -4,7 +4,8 @@ import signal
 
 import numpy as np
 
-from tests.faults import processes
+from tests.faults import runs
+from tests.faults.runs import Hit
 from tests.faults.world import ONE, World
 
 
@@ -20,7 +21,8 @@ def kill(world: World, trial: int) -> None:
     for _ in range(1 + (trial % 3 == 2)):
         at = int(rng.integers(1, world.touches + 1))
         wait = float(rng.uniform(0.001, 0.3)) if trial % 2 else 0.0
-        ended = processes.run(world.root, run, kill_at=at, wait=wait, **ONE)
+        hit = Hit(at=at, wait=wait, signal=signal.SIGKILL)
+        ended = runs.run(world.root, run, hit=hit, **ONE)
         # A second run has less to do and may come to its end before.
         if ended.status != 0:
             assert ended.status == -signal.SIGKILL, ended

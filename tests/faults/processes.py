@@ -1,26 +1,26 @@
-"""Runs of `tests.training.tiny_run` in processes of their own that kill themselves.
+"""Functions called in processes of their own; several are joined over gloo.
 
 They are forked by a server that has imported everything and started nothing: a run costs
 what it does, not its imports.
 """
 
-import itertools
+import atexit
+import contextlib
 import multiprocessing
 import os
-import signal
+import socket
 import sys
-import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from optical_jax import train
-
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload([__name__, "tests.faults.campaign"])
-# What Python tells of before it touches a file.
-_TOUCHES = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree"}
+_SERVER.set_forkserver_preload(["tests.faults.campaign", "optical_jax.evaluate"])
 
 
 class Ended(NamedTuple):
@@ -30,89 +30,140 @@ class Ended(NamedTuple):
     out: str
     err: str
 
-
-def beside(workdir: Path, kind: str) -> Path:
-    """Return a file that belongs to a run and is not in its folder.
-
-    "out" and "err"; "touches": how often the process touched its folder.
-    """
-    return workdir.with_name(f"{workdir.name}.{kind}")
+    def said(self) -> str:
+        """Return all that it printed, in one line."""
+        return " ".join(f"{self.out} {self.err}".split())
 
 
-def run(
-    root: Path,
-    workdir: Path,
-    *,
-    fields: str,
-    devices: int,
-    kill_at: int = 0,
-    wait: float = 0.0,
-    seconds: float = 1800,
-) -> Ended:
-    """Run to the end, or to a kill -9.
+@dataclass(frozen=True)
+class Started:
+    """A process, and where it prints to."""
+
+    process: Any
+    beside: Path
+    number: int
+
+    def ended(self) -> Ended:
+        """Return status and output so far."""
+        texts = (file(self.beside, self.number, kind) for kind in ("out", "err"))
+        return Ended(self.process.exitcode, *(path.read_text() for path in texts))
+
+
+def file(beside: Path, number: int, kind: str) -> Path:
+    """Return the file of a kind that belongs to a process: "out", "err" ...
 
     Args:
-        root: holds what `tiny_run.write_inputs` wrote.
-        workdir: of the run.
-        fields: more arguments of `tiny_run.config`, as Python.
-        devices: of the process.
-        kill_at: it is killed as it touches its folder for the n-th time, from 1; 0: never.
-        wait: seconds from there to the kill.
-        seconds: how long it may take.
+        beside: stands beside it.
+        number: of the process.
+        kind: the name ends with it.
+    """
+    return beside.with_name(f"{beside.name}-{number}.{kind}")
+
+
+def start(
+    target: Callable[..., int],
+    *arguments: object,
+    beside: Path,
+    count: int = 1,
+    devices: int,
+    environ: dict[str, str] | None = None,
+    fresh: bool = False,
+) -> list[Started]:
+    """Call a function in so many processes.
+
+    Args:
+        target: of a module; called with the number of its process and the arguments,
+            returns the status, or ends the process.
+        arguments: of it.
+        beside: what the processes print is kept beside this.
+        count: how many processes.
+        devices: of each.
+        environ: more variables.
+        fresh: whether they are new interpreters, for what is read as a program starts.
+    """
+    context = multiprocessing.get_context("spawn") if fresh else _SERVER
+    started = []
+    for number, joined in enumerate(_joined(count)):
+        env = {**(environ or {}), **joined}
+        process = context.Process(
+            target=_call, args=(target, number, arguments, beside, devices, env)
+        )
+        with _environ(env if fresh else {}):
+            process.start()
+        started.append(Started(process, beside, number))
+    return started
+
+
+def finish(started: Sequence[Started], *, seconds: float = 1800) -> list[Ended]:
+    """Wait for all and return how each ended.
 
     Raises:
-        AssertionError: if it runs on after that.
+        AssertionError: if one runs on after that time; all are killed then.
     """
-    preset = beside(workdir, "py")
-    preset.write_text(
-        "from pathlib import Path\nfrom optical_jax.config import *\n"
-        "from tests.training import tiny_run\n"
-        f"root, workdir = Path({str(root)!r}), Path({str(workdir)!r})\n"
-        f"get_config = lambda: tiny_run.config(root, workdir, {fields})\n"
-    )
-    process = _SERVER.Process(
-        target=_train, args=(root, workdir, preset, devices, kill_at, wait)
-    )
-    process.start()
-    process.join(seconds)
-    if process.is_alive():
-        process.kill()
-        raise AssertionError(f"still running after {seconds} s")
-    out, err = (beside(workdir, kind).read_text() for kind in ("out", "err"))
-    return Ended(process.exitcode, out, err)
+    deadline = time.monotonic() + seconds
+    try:
+        for one in started:
+            one.process.join(max(0.0, deadline - time.monotonic()))
+            late = f"still running after {seconds} s: "
+            assert not one.process.is_alive(), late + str([s.ended() for s in started])
+    finally:
+        for one in started:
+            if one.process.is_alive():
+                one.process.kill()
+                one.process.join()
+    return [one.ended() for one in started]
 
 
-def _train(
-    root: Path, workdir: Path, preset: Path, devices: int, kill_at: int, wait: float
+def _joined(count: int) -> list[dict[str, str]]:
+    """Return the variables that join so many processes; one has none."""
+    if count == 1:
+        return [{}]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    return [
+        {
+            "JAX_COORDINATOR_ADDRESS": address,
+            "JAX_NUM_PROCESSES": str(count),
+            "JAX_PROCESS_ID": str(i),
+        }
+        for i in range(count)
+    ]
+
+
+@contextlib.contextmanager
+def _environ(more: dict[str, str]) -> Iterator[None]:
+    """Set variables for what starts inside."""
+    before = dict(os.environ)
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _call(
+    target: Callable[..., int],
+    number: int,
+    arguments: tuple[object, ...],
+    beside: Path,
+    devices: int,
+    environ: dict[str, str],
 ) -> None:
-    os.environ["XDG_CACHE_HOME"] = str(root / "xla")
+    os.environ.update(environ)
     for kind, stream in (("out", 1), ("err", 2)):
-        os.dup2(
-            os.open(beside(workdir, kind), os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-            stream,
-        )
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        os.dup2(os.open(file(beside, number, kind), flags), stream)
     sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1) for n in (1, 2))
     jax.config.update("jax_num_cpu_devices", devices)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    touches = _count_touches(workdir, kill_at, wait)
-    status = train.main(["--config", str(preset)])
-    beside(workdir, "touches").write_text(str(touches[0]))
+    status: Any = 1
+    try:
+        status = target(number, *arguments)
+    except SystemExit as stop:
+        status = stop.code
+    except BaseException:  # noqa: BLE001 - said before what runs at the exit, as by Python
+        traceback.print_exc()
+    atexit._run_exitfuncs()  # a forked process runs none by itself
     sys.exit(status)
-
-
-def _count_touches(workdir: Path, kill_at: int, wait: float) -> list[int]:
-    """Count how often this process touches its folder; it is killed at one of them."""
-    counter, seen = itertools.count(1), [0]
-
-    def kill() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event not in _TOUCHES or not str(args[0]).startswith(f"{workdir}/"):
-            return
-        seen[0] = count = next(counter)
-        if count == kill_at:
-            threading.Timer(wait, kill).start() if wait else kill()
-
-    sys.addaudithook(hook)
-    return seen

@@ -73,6 +73,12 @@ class Reader:
             jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves
         }
 
+    def difference(self, one: Path, other: Path, step: int) -> float:
+        """Return the largest difference of any parameter of two runs at a step."""
+        a, b = (self.read(run, step) for run in (one, other))
+        names = [name for name in a if name.startswith("['params']")]
+        return max(float(np.abs(a[name] - b[name]).max()) for name in names)
+
 
 def same(one: State, other: State) -> bool:
     """Tell whether two checkpoints are the same, bit for bit."""

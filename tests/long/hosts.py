@@ -1,52 +1,44 @@
 """A command of the project in processes of its own, joined over gloo."""
 
-import os
-import subprocess
-import sys
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.long import processes
-
-_CODE = """
-import sys
-import jax
-jax.config.update("jax_num_cpu_devices", {devices})
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-{before}
-from optical_jax import {command}
-sys.exit({command}.main({arguments!r}))
-"""
+from tests.faults import processes
 
 
-def start(
+def run(
     command: str,
-    arguments: Sequence[str],
+    arguments: Sequence[object],
     *,
+    beside: Path,
     count: int,
     devices: int,
     before: str = "",
-) -> list[subprocess.Popen]:
-    """Start the processes of one command.
+) -> list[processes.Ended]:
+    """Run the processes of one command to their ends.
 
     Args:
         command: the module under optical_jax.
         arguments: of its command line.
+        beside: what they print is kept beside this, compiled programs in its folder.
         count: how many processes.
         devices: of each.
         before: Python that they run first.
     """
-    code = _CODE.format(
-        devices=devices, command=command, arguments=list(arguments), before=before
+    started = processes.start(
+        _main,
+        command,
+        [str(argument) for argument in arguments],
+        before,
+        beside=beside,
+        count=count,
+        devices=devices,
+        environ={"XDG_CACHE_HOME": str(beside.parent / "xla")},
     )
-    return [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", code],
-            env=os.environ | {"JAX_PLATFORMS": "cpu"} | environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
-        for environ in processes.environments(count)
-    ]
+    return processes.finish(started, seconds=900)
+
+
+def _main(number: int, command: str, arguments: list[str], before: str) -> int:
+    exec(before, {})  # noqa: S102
+    return importlib.import_module(f"optical_jax.{command}").main(arguments)

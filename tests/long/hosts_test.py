@@ -6,7 +6,7 @@ import random
 import pytest
 
 from optical_jax.models import folder
-from tests.long import hosts, processes
+from tests.long import hosts
 from tests.models import tiny
 
 # Small shards and blocks: every process has several of each.
@@ -58,14 +58,14 @@ def _evaluate(root, name, *, count, devices, cache=None, before=""):
         *("--cache", root / (cache or f"cache-{name}"), "--output", root / name),
         *("--batch_size", "4", "--depth", "40"),
     ]
-    started = hosts.start(
+    return hosts.run(
         "evaluate",
-        list(map(str, arguments)),
+        arguments,
+        beside=root / name,
         count=count,
         devices=devices,
         before=_SMALL + before,
     )
-    return processes.finish(started, seconds=900)
 
 
 def _files(folder):
@@ -130,14 +130,14 @@ def test_two_processes_answer_a_query(root, alone):
     ]
     shown = []
     for count in (1, 2):
-        started = hosts.start(
+        ended = hosts.run(
             "search",
-            [*map(str, arguments), "--query", "habari dunia"],
+            [*arguments, "--query", "habari dunia"],
+            beside=root / f"search-{count}",
             count=count,
             devices=2,
             before=_SMALL,
         )
-        ended = processes.finish(started, seconds=900)
         assert [status for status, *_ in ended] == [0] * count, ended
         said = [
             [line for line in out.splitlines() if not line.startswith("[Gloo]")]
