@@ -1,6 +1,7 @@
 """Exact MaxSim search with one thread, against the libraries that do it on CPUs.
 
     python -m benchmarks.maxsim --maxsim_cpu PYTHON --fast_plaid PYTHON
+    python -m benchmarks.maxsim --parts storage
 
 5,000 documents of 20 to 100 token vectors, 32 queries of 32; width 128, one core. PYTHON is the
 interpreter of an environment with that library (pip install maxsim-cpu, fast-plaid); without
@@ -8,7 +9,8 @@ it the peer is left out. `--data clustered` draws tokens as encoders give them, 
 documents and words; `random` draws them evenly, where no document stands out. Time is per
 query; what is prepared once for a corpus is not timed, on either side. The top 10 of each are
 compared with a loop in float64. Rows "maxsim-storage" say how many bytes a vector takes in each
-storage, and how much of the top 10 is found in it.
+storage of an index (`--vectors`), centroids included, and how much of the top 10 is found in
+it; no time is taken.
 """
 
 import argparse
@@ -16,12 +18,13 @@ import dataclasses
 import functools
 import sys
 import tempfile
+import typing
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import paired, serve, timing
-from optical_jax.retrieval import compressed, search
+from optical_jax.retrieval import codebook, compressed, search
 from optical_jax.retrieval.encode import TokenVectors
 
 _K = 10
@@ -117,7 +120,6 @@ def answer(name: str, folder: Path) -> None:
 
 def measure(args: argparse.Namespace, folder: Path) -> list[dict]:
     """Time all candidates in turns; return a row for each peer, and for our other ways."""
-    make(args, folder)
     ours = {
         name: [sys.executable, "-m", "benchmarks.maxsim", "--answer", name, str(folder)]
         for name in OURS
@@ -177,29 +179,46 @@ def measure(args: argparse.Namespace, folder: Path) -> list[dict]:
 
 
 def stored(args: argparse.Namespace, folder: Path) -> list[dict]:
-    """Compress the documents in each way; return rows of bytes a vector, and what is found."""
+    """Keep the documents in each way; return rows of bytes a vector, and what is found."""
     queries, corpus = read(folder)
     top, rows = expected(folder), []
+    sampled = codebook.sample(len(corpus))
+    sample = np.concatenate([corpus[i] for i in sampled])
     for storage in args.storage:
-        place = folder / storage
-        place.mkdir()
-        compressed.write(corpus.vectors, place, storage=storage)
-        held = dataclasses.replace(corpus, vectors=compressed.read(place))
+        codec, size = None, 0
+        if compressed.bits(storage):
+            total = len(corpus.vectors)
+            codec = codebook.learn(sample, total=total, storage=storage)
+            size = sum(
+                x.nbytes for x in (codec.centroids, codec.cutoffs, codec.weights)
+            )
+        arrays = compressed.pack(corpus.vectors, storage, codec)
+        size += sum(array.nbytes for array in arrays.values())
+        vectors = compressed.unpacked(arrays, codec, where=storage)
+        held = dataclasses.replace(corpus, vectors=vectors)
         found = search.search(queries, held, k=_K).indices
         kept = [np.isin(a, b).mean() for a, b in zip(top, found, strict=True)]
         row = timing.row(
             "maxsim-storage",
-            round(compressed.bytes_of(place) / len(corpus.vectors), 1),
+            round(size / len(corpus.vectors), 1),
             2.0 * args.width,
             "float16",
             unit="bytes a vector",
             storage=storage,
+            centroids=0 if codec is None else len(codec.centroids),
             data=args.data,
-            recall_at_10=float(np.mean(kept)),
+            documents=len(corpus),
+            sampled=len(sampled) if codec else 0,
+            vectors=len(corpus.vectors),
+            queries=[args.queries, args.query_tokens, args.width],
+            recall_at_10=round(float(np.mean(kept)), 4),
             first_kept=float(np.mean(found[:, 0] == top[:, 0])),
         )
         rows.append(row)
     return rows
+
+
+_PARTS = {"search": measure, "storage": stored}
 
 
 def main() -> None:
@@ -213,7 +232,17 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--data", nargs="+", default=["clustered", "random"])
     parser.add_argument(
-        "--storage", nargs="*", default=["int8", "residual-2", "residual-4"]
+        "--parts",
+        nargs="+",
+        choices=list(_PARTS),
+        default=list(_PARTS),
+        help="what is measured; rows of the others stay",
+    )
+    parser.add_argument(
+        "--storage",
+        nargs="+",
+        choices=typing.get_args(compressed.Storage),
+        default=["float16", "int8", "residual-4", "residual-2", "residual-1"],
     )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seed", type=int, default=0)
@@ -226,8 +255,9 @@ def main() -> None:
     for data in args.data:
         args.data = data
         with tempfile.TemporaryDirectory() as folder:
-            rows += measure(args, Path(folder))
-            rows += stored(args, Path(folder))
+            make(args, Path(folder))
+            for part in args.parts:
+                rows += _PARTS[part](args, Path(folder))
     timing.record(rows)
 
 

@@ -34,6 +34,7 @@ from optical_jax.data.sources import Pair
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import (
     comparison,
+    compressed,
     methods,
     record,
     searcher,
@@ -43,6 +44,7 @@ from optical_jax.retrieval import (
 )
 from optical_jax.retrieval import parallel as parallel_lib
 from optical_jax.retrieval.bm25 import Bm25Config
+from optical_jax.retrieval.compressed import Storage
 from optical_jax.retrieval.evaluate_options import Options
 from optical_jax.retrieval.fusion import FusionConfig
 from optical_jax.retrieval.searcher import Stages
@@ -64,6 +66,7 @@ def run(
     runs: Mapping[str, trec.Run] | None = None,
     cache: Path,
     depth: int = 1000,
+    vectors: Storage = "float16",
     batch_size: int = 64,
     bm25: Bm25Config | None = None,
     ibm1: Ibm1Config | None = None,
@@ -92,6 +95,7 @@ def run(
         runs: of other systems, by name; with nothing but these, these alone are compared.
         cache: folder of encoded collections and lexicons.
         depth: documents ranked for each query.
+        vectors: how the documents' vectors are kept.
         batch_size: texts encoded at once.
         bm25: of the lexical methods.
         ibm1: how queries are translated word by word.
@@ -110,6 +114,8 @@ def run(
         ValueError: if names, qrels or encoders do not fit, before anything is encoded.
     """
     searcher.check_encoders(query_encoder, document_encoder)
+    if document_encoder is not None:
+        compressed.check(vectors, document_encoder.width)
     asked = tasks.of_collection(
         collection,
         queries,
@@ -127,6 +133,7 @@ def run(
             bm25=bm25 or Bm25Config(),
             cache=cache.expanduser(),
             depth=depth,
+            storage=vectors,
             batch_size=batch_size,
             mesh=mesh,
             told=progress or (lambda *_: None),
@@ -178,6 +185,7 @@ def _measure(options: Options, console: rich.console.Console) -> record.Evaluati
             translations=translations,
             runs=runs,
             cache=options.cache,
+            vectors=options.vectors,
             batch_size=options.batch_size,
             bm25=options.bm25,
             ibm1=options.ibm1,

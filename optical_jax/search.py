@@ -26,6 +26,7 @@ from optical_jax.data.collection import Collection
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import encode, index, searcher, sharded_search
 from optical_jax.retrieval import search as search_lib
+from optical_jax.retrieval.compressed import Storage
 from optical_jax.retrieval.encoder_options import EncoderOptions
 from optical_jax.retrieval.index import Index
 from optical_jax.training import distributed
@@ -48,6 +49,8 @@ class Options(EncoderOptions):
     k: int = 5
     # Encoded collections.
     cache: Path = Path("~/.cache/optical_jax")
+    # How the documents' vectors are kept: residual-N is N bits a number.
+    vectors: Storage = "float16"
     # Texts encoded at once.
     batch_size: int = 64
 
@@ -190,6 +193,7 @@ def _search(options: Options, console: rich.console.Console) -> None:
             collection.doc_ids,
             collection.documents,
             cache=cache,
+            storage=options.vectors,
             batch_size=options.batch_size,
             mesh=mesh,
             progress=lambda *done: told("encode documents", *done),

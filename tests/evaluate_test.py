@@ -50,9 +50,11 @@ def test_the_command_writes_what_it_measured(folders, tmp_path, capsys):
             *("--queries", "xx-test", "--topline_queries", "en-test"),
             *("--output", str(tmp_path), "--name", "result", "--seed", "7"),
             *("--parallel", "en-test,xx-test"),
+            *("--vectors", "int8"),
         )
     )
     assert status == 0
+    assert len(list((folders / "cache").glob("corpus-*/000000/steps.npy"))) == 1
     shown = capsys.readouterr().out
     assert "language bias between en-test, xx-test, 3 queries each" in shown
     assert "tiny, xx-test, 3 queries" in shown
@@ -60,6 +62,7 @@ def test_the_command_writes_what_it_measured(folders, tmp_path, capsys):
     read = json.loads((tmp_path / "result.json").read_text())
     assert read["command"].startswith("python -m optical_jax.evaluate --collection")
     assert read["config"]["queries"] == ["xx-test"]
+    assert read["config"]["vectors"] == "int8"
     student = read["bias"]["en-test, xx-test"]["student"]
     assert 0 <= student["consistency"][0]["softmax"] <= 1
     assert student["max_rank_distance"] >= 0

@@ -80,14 +80,23 @@ def test_expansion_tokens_are_summed_up():
     assert "[MASK] x2 0.75" in shown
 
 
-@pytest.mark.parametrize("typed", [None, ["habari", "dunia", ""], ["habari"]])
-def test_the_command_answers_one_query_or_asks(tmp_path, monkeypatch, capsys, typed):
+@pytest.mark.parametrize(
+    ("typed", "vectors", "file"),
+    [
+        (None, "float16", "vectors"),
+        (["habari", "dunia", ""], "residual-4", "residuals"),
+        (["habari"], "int8", "steps"),
+    ],
+)
+def test_the_command_answers_one_query_or_asks(
+    tmp_path, monkeypatch, capsys, typed, vectors, file
+):
     world.write(tmp_path / "tiny")
     folder.save(tiny.make(tiny.TOKENWISE), tmp_path / "teacher")
     flags = [
         *("--collection", str(tmp_path / "tiny")),
         *("--document_encoder", str(tmp_path / "teacher")),
-        *("--cache", str(tmp_path / "cache"), "--k", "2"),
+        *("--cache", str(tmp_path / "cache"), "--k", "2", "--vectors", vectors),
     ]
     lines = iter(typed or [])
 
@@ -104,6 +113,7 @@ def test_the_command_answers_one_query_or_asks(tmp_path, monkeypatch, capsys, ty
     assert shown.count("1. ") == asked
     assert "4 documents of tiny" in shown
     assert "habari→" in shown
+    assert list((tmp_path / "cache").glob(f"corpus-*/000000/{file}.npy"))
 
 
 def test_bad_input_is_one_line_and_status_1(tmp_path, capsys):

@@ -1,25 +1,44 @@
-"""Vectors in fewer bytes than float16's: int8, or a centroid and a few bits a number (`residual`).
+"""How an index keeps its vectors: as they are, in int8, or in a few bits a number (`residual`).
 
-    int8            a byte a number, and the largest number of each vector: half of float16
-    residual-2      2 bits a number and 4 bytes a vector: a seventh at width 128
+    float32 float16   4 or 2 bytes a number
+    int8              a byte a number, and 4 bytes a vector for its largest number
+    residual-N        N bits a number, and 2 bytes a vector for its centroid (`codebook`)
 
-What is read back is what is searched; how much of the ranking that keeps is for the user to
-measure (`benchmarks.maxsim` prints it for made-up vectors, `convert --format plaid` for real ones).
+What is unpacked is what is searched. How much of the ranking that keeps is for the user to
+measure: `python -m benchmarks.maxsim --parts storage` prints it for made-up vectors,
+`evaluate --vectors` measures it with judgments.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int8
 
 from optical_jax.retrieval import residual
 
-Storage = Literal["int8", "residual-1", "residual-2", "residual-4"]
+Storage = Literal[
+    "float32", "float16", "int8", "residual-4", "residual-2", "residual-1"
+]
+# What centroids are numbered in.
+MOST_CENTROIDS = 1 << 16
 _LARGEST = 127
-# Vectors converted at once.
-_BLOCK = 1 << 15
+_CODEC = ("centroids", "cutoffs", "weights")
+
+
+def bits(storage: Storage) -> int | None:
+    """Return the bits of a residual's numbers; None where there are no residuals."""
+    kind, _, number = storage.partition("-")
+    return int(number) if kind == "residual" else None
+
+
+def names(storage: Storage) -> tuple[str, ...]:
+    """Return the names of the arrays that hold vectors, each with a row for each."""
+    if bits(storage):
+        return ("codes", "residuals")
+    return ("steps", "scales") if storage == "int8" else ("vectors",)
 
 
 def check(storage: str, width: int) -> None:
@@ -30,77 +49,85 @@ def check(storage: str, width: int) -> None:
     """
     if storage not in get_args(Storage):
         raise ValueError(
-            f"storage must be one of {', '.join(get_args(Storage))}, got {storage!r}"
+            f"vectors must be kept as one of {', '.join(get_args(Storage))}, got "
+            f"{storage!r}"
         )
-    if storage != "int8":
-        residual.check(width, _bits(storage))
+    if bits(storage):
+        residual.check(width, bits(storage))
 
 
-def write(
-    vectors: Float[np.ndarray, "n d"], folder: Path, *, storage: Storage, seed: int = 0
-) -> None:
-    """Write vectors in a storage, as .npy files.
-
-    Args:
-        vectors: may lie in a memory-mapped file; a block is held at a time, and the sample
-            that centroids are made of.
-        folder: exists; the caller stages it.
-        storage: how.
-        seed: of the draws.
-
-    Raises:
-        ValueError: if there is no vector, or the storage does not fit their width.
-    """
-    check(storage, vectors.shape[1])
-    if not len(vectors):
-        raise ValueError("there must be vectors to compress, got none")
+def pack(
+    vectors: Float[np.ndarray, "n d"],
+    storage: Storage,
+    codec: residual.Codec | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the arrays, by `names`, that hold vectors; residuals are those of the codec."""
+    if codec is not None:
+        codes, residuals = residual.compress(vectors, codec)
+        return {"codes": codes.astype(np.uint16), "residuals": residuals}
     if storage == "int8":
-        codes = _empty(folder / "codes.npy", np.int8, vectors.shape)
-        scales = np.empty(len(vectors), np.float32)
-        for part in _blocks(len(vectors)):
-            codes[part], scales[part] = quantized(np.asarray(vectors[part], np.float32))
-        codes.flush()
-        np.save(folder / "scales.npy", scales)
-        return
-    codec = residual.train(vectors, bits=_bits(storage), seed=seed)
-    packed = vectors.shape[1] * codec.bits // 8
-    residuals = _empty(folder / "residuals.npy", np.uint8, (len(vectors), packed))
-    codes = np.empty(len(vectors), np.int32)
-    for part in _blocks(len(vectors)):
-        rows = np.asarray(vectors[part], np.float32)
-        codes[part], residuals[part] = residual.compress(rows, codec)
-    residuals.flush()
-    np.save(folder / "codes.npy", codes)
-    np.save(folder / "centroids.npy", codec.centroids)
-    np.save(folder / "cutoffs.npy", codec.cutoffs)
-    np.save(folder / "weights.npy", codec.weights)
+        steps, scales = quantized(vectors.astype(np.float32))
+        return {"steps": steps, "scales": scales}
+    return {"vectors": np.asarray(vectors, storage)}
 
 
-def read(folder: Path) -> Float[np.ndarray, "n d"]:
-    """Return the vectors that a folder holds, in float16.
+@dataclass(frozen=True)
+class Packed:
+    """Vectors that are unpacked, in float32, where they are asked for.
 
-    Raises:
-        FileNotFoundError: if a file is missing.
+    Attributes:
+        arrays: by `names`; arrays, or rows in files.
+        codec: of residuals; None: there are none.
+        where: names what holds them, in errors.
     """
-    array = lambda name: np.load(
-        folder / f"{name}.npy", mmap_mode="r", allow_pickle=False
-    )
-    codes = array("codes")
-    if codes.dtype == np.int8:
-        scales = array("scales")
-        out = np.empty(codes.shape, np.float16)
-        for part in _blocks(len(codes)):
-            out[part] = codes[part] * scales[part, None]
-        return out
-    # Average and threshold serve those who add vectors to an index; nothing here does.
-    codec = residual.Codec(
-        *map(array, ("centroids", "cutoffs", "weights")), np.zeros(0, np.float32), 0.0
-    )
-    residuals = array("residuals")
-    out = np.empty((len(codes), codec.centroids.shape[1]), np.float16)
-    for part in _blocks(len(codes)):
-        out[part] = residual.decompress(codes[part], residuals[part], codec)
-    return out
+
+    arrays: Mapping[str, Any]
+    codec: residual.Codec | None
+    where: str
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of vectors, and their width."""
+        if self.codec is not None:
+            return len(self), self.codec.centroids.shape[1]
+        return self.arrays["steps"].shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """What is returned."""
+        return np.dtype(np.float32)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
+        """Return some vectors.
+
+        Raises:
+            ValueError: naming what holds them, if they have a centroid that is not there.
+        """
+        found = {name: np.asarray(rows[key]) for name, rows in self.arrays.items()}
+        if self.codec is None:
+            return found["steps"] * found["scales"][:, None]
+        codes, most = found["codes"], len(self.codec.centroids)
+        if len(codes) and codes.max() >= most:
+            raise ValueError(
+                f"{self.where} is damaged: a vector has centroid {codes.max()} of {most}; "
+                "delete it and it is built again"
+            )
+        return residual.decompress(
+            codes.astype(np.int32), found["residuals"], self.codec
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:  # noqa: ANN401
+        return np.asarray(self[:], dtype)
+
+
+def unpacked(
+    arrays: Mapping[str, Any], codec: residual.Codec | None, *, where: str
+) -> Any:  # noqa: ANN401
+    """Return the vectors that arrays hold: these themselves, or what unpacks them."""
+    return arrays["vectors"] if "vectors" in arrays else Packed(arrays, codec, where)
 
 
 def quantized(
@@ -112,19 +139,26 @@ def quantized(
     return steps.astype(np.int8), scales.astype(np.float32)
 
 
-def bytes_of(folder: Path) -> int:
-    """Return what the files of a folder take on disk."""
-    return sum(file.stat().st_size for file in folder.iterdir())
+def write_codec(codec: residual.Codec, folder: Path) -> None:
+    """Write what unpacking needs of a codec into a folder, as .npy files."""
+    for name in _CODEC:
+        np.save(folder / f"{name}.npy", getattr(codec, name))
 
 
-def _bits(storage: str) -> int:
-    return int(storage.removeprefix("residual-"))
+def read_codec(folder: Path) -> residual.Codec:
+    """Read what `write_codec` wrote.
 
-
-def _empty(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-
-
-def _blocks(n: int) -> Iterator[slice]:
-    for start in range(0, n, _BLOCK):
-        yield slice(start, start + _BLOCK)
+    Raises:
+        ValueError: if it is damaged.
+    """
+    try:
+        found = {
+            name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _CODEC
+        }
+    except (OSError, EOFError, ValueError) as error:
+        raise ValueError(
+            f"the centroids in {folder} are damaged ({error}); delete {folder.parent} and "
+            "it is built again"
+        ) from error
+    # Average and threshold serve those who add vectors to an index; nothing here does.
+    return residual.Codec(**found, average=np.zeros(0, np.float32), threshold=0.0)

@@ -12,6 +12,7 @@ from optical_jax.data.sources import Pair
 from optical_jax.models.retriever import Retriever
 from optical_jax.retrieval import machine_translation, tasks, trec
 from optical_jax.retrieval.bm25 import Bm25Config
+from optical_jax.retrieval.compressed import Storage
 from optical_jax.retrieval.encoder_options import EncoderOptions
 from optical_jax.retrieval.fusion import FusionConfig
 from optical_jax.retrieval.translation import Ibm1Config
@@ -75,6 +76,8 @@ class Options(EncoderOptions):
     cache: Path = Path("~/.cache/optical_jax")
     # Documents ranked for each query.
     depth: int = 1000
+    # How the documents' vectors are kept: residual-N is N bits a number.
+    vectors: Storage = "float16"
     # Texts encoded at once.
     batch_size: int = 64
     # Recorded with each row; with a workdir, its seed is.

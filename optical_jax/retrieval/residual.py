@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Integer, UInt8
 
 from optical_jax.retrieval import kmeans
 
@@ -74,6 +74,7 @@ def train(
     vectors: Any,  # noqa: ANN401
     *,
     bits: int,
+    centroids: int | None = None,
     seed: int = 0,
     progress: kmeans.Progress | None = None,
 ) -> Codec:
@@ -82,11 +83,12 @@ def train(
     Args:
         vectors: [n d], at least one; an array, or rows in files, of which a sample is read.
         bits: of each number of a residual: 1, 2 or 4.
+        centroids: how many; None: PLAID's choice.
         seed: of the draws.
         progress: called after each of k-means' `ROUNDS`.
     """
     total = len(vectors)
-    centroids = min(number_of_centroids(total), total)
+    centroids = min(centroids or number_of_centroids(total), total)
     rng = np.random.default_rng(seed)
     held = max(1, min(int(_HELD_OUT * total), _MOST_HELD_OUT))
     points = min(_POINTS_PER_CENTROID * centroids, max(_MOST_POINTS, centroids))
@@ -142,7 +144,7 @@ def compress(
 
 
 def decompress(
-    codes: Int[np.ndarray, " n"], residuals: UInt8[np.ndarray, "n b"], codec: Codec
+    codes: Integer[np.ndarray, " n"], residuals: UInt8[np.ndarray, "n b"], codec: Codec
 ) -> Float[np.ndarray, "n d"]:
     """Return unit vectors, float32: what a search engine scores in place of the originals."""
     out = np.empty((len(codes), codec.centroids.shape[1]), np.float32)

@@ -62,7 +62,8 @@ def search(
 
     Args:
         queries: vectors of the query tokens.
-        corpus: vectors of the document tokens; may lie in a memory-mapped file.
+        corpus: vectors of the document tokens; may lie in a memory-mapped file, or be
+            compressed, and are then read a chunk at a time.
         k: documents to return for each query, at most as many as there are.
         block_tokens: document tokens scored at once; None: by the kind of device.
         query_tokens: query tokens scored at once.
@@ -89,7 +90,9 @@ def search(
     for start in range(0, len(corpus), chunk):
         stop = min(start + chunk, len(corpus))
         new = np.empty((len(queries), stop - start), np.float32)
-        _score(groups, corpus, np.arange(start, stop), block_tokens, new)
+        # A part of vectors that are compressed or in several files is read at once.
+        part = corpus.part(start, stop)
+        _score(groups, part, np.arange(len(part)), block_tokens, new)
         for group in groups:
             scores[group.rows], indices[group.rows] = _merge(
                 scores[group.rows], indices[group.rows], new[group.rows], start
@@ -145,8 +148,9 @@ def _two_pay(corpus: TokenVectors, k: int) -> bool:
 def _rough_chunks(corpus: TokenVectors, size: int) -> Iterator[rough.Chunk]:
     for start in range(0, len(corpus), size):
         stop = min(start + size, len(corpus))
-        made = blocks.blocks(corpus, np.arange(start, stop), _ROUGH_BLOCK_TOKENS)
-        yield rough.chunk(made, corpus.lengths[start:stop], start)
+        part = corpus.part(start, stop)
+        made = blocks.blocks(part, np.arange(len(part)), _ROUGH_BLOCK_TOKENS)
+        yield rough.chunk(made, part.lengths, start)
 
 
 def _two_passes(

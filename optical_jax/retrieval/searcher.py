@@ -20,6 +20,7 @@ from optical_jax.retrieval import (
     trec,
 )
 from optical_jax.retrieval.bm25 import Bm25, Bm25Config
+from optical_jax.retrieval.compressed import Storage
 from optical_jax.retrieval.encode import TokenVectors
 from optical_jax.retrieval.tasks import Task
 from optical_jax.retrieval.translation import Ibm1Config
@@ -43,6 +44,7 @@ class Searcher:
         batch_size: texts encoded at once.
         mesh: if given, all of its devices encode and search; see `index.build`.
         told: told about encoding and searching.
+        storage: of the documents' vectors; see `compressed`.
     """
 
     collection: Collection
@@ -53,6 +55,7 @@ class Searcher:
     batch_size: int
     mesh: jax.sharding.Mesh | None
     told: Stages
+    storage: Storage = "float16"
 
     @functools.cached_property
     def words(self) -> Bm25:
@@ -69,6 +72,7 @@ class Searcher:
             self.collection.doc_ids,
             self.collection.documents,
             cache=self.cache,
+            storage=self.storage,
             batch_size=self.batch_size,
             mesh=self.mesh,
             progress=lambda *done: self.told("encode documents", *done),

@@ -5,7 +5,7 @@ those that are missing. Its batches are cut from its own documents and computed 
 each: its bytes do not depend on which device and which process that was, or on how many.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -13,13 +13,13 @@ import numpy as np
 
 from optical_jax.data import staging
 from optical_jax.models.retriever import Retriever
-from optical_jax.retrieval import encode
+from optical_jax.retrieval import compressed, encode, residual
 from optical_jax.retrieval import vectors as vectors_lib
 from optical_jax.retrieval.encode import Progress
 from optical_jax.retrieval.vectors import TokenVectors
 from optical_jax.training import distributed
 
-_VECTORS, _TOKENS, _OFFSETS = "vectors.npy", "token_ids.npy", "offsets.npy"
+_TOKENS, _OFFSETS = "token_ids", "offsets"
 
 
 def write(
@@ -28,7 +28,9 @@ def write(
     folder: Path,
     *,
     size: int,
-    dtype: str,
+    storage: compressed.Storage,
+    codec: residual.Codec | None,
+    source: TokenVectors | None,
     batch_size: int,
     mesh: jax.sharding.Mesh | None,
     progress: Progress | None,
@@ -40,7 +42,9 @@ def write(
         documents: read a shard at a time.
         folder: of the index.
         size: documents of a shard.
-        dtype: of the vectors on disk.
+        storage: of the vectors on disk.
+        codec: of residuals.
+        source: the documents' vectors in float16, if they are there; nothing is encoded.
         batch_size: texts that a device encodes at once.
         mesh: its devices share the batches; if it spans several processes these share the
             shards, and all of them must call this.
@@ -54,7 +58,9 @@ def write(
         share = slice(None)
     numbers = np.flatnonzero(missing)[share].tolist()
     counts = [len(range(len(documents))[i * size : (i + 1) * size]) for i in numbers]
-    replicas = encode.replicas(retriever, mesh) if numbers else []
+    encoding = numbers and source is None
+    replicas = encode.replicas(retriever, mesh) if encoding else []
+    dtype = np.float32 if storage == "float32" else np.float16
     done, total = 0, sum(counts)
     for i, count in zip(numbers, counts, strict=True):
 
@@ -62,18 +68,24 @@ def write(
             if progress is not None:
                 progress(before + some, total)
 
-        texts = documents[i * size : i * size + count]
-        plan = encode.plan_texts(retriever, texts, kind="document")
-        vectors = np.empty((int(plan.offsets[-1]), retriever.width), dtype)
-        encode.fill(
-            retriever,
-            plan,
-            vectors,
-            batch_size=batch_size,
-            replicas=replicas,
-            progress=told,
-        )
-        _save(_path(folder, i), vectors, plan)
+        start = i * size
+        if source is None:
+            texts = documents[start : start + count]
+            plan = encode.plan_texts(retriever, texts, kind="document")
+            vectors = np.empty((int(plan.offsets[-1]), retriever.width), dtype)
+            encode.fill(
+                retriever,
+                plan,
+                vectors,
+                batch_size=batch_size,
+                replicas=replicas,
+                progress=told,
+            )
+            made = TokenVectors(vectors, plan.offsets, plan.token_ids)
+        else:
+            made = source.part(start, start + count)
+            told(count, count)
+        _save(_path(folder, i), compressed.pack(made.vectors, storage, codec), made)
         done += count
 
 
@@ -92,18 +104,27 @@ def join(
                 f"{path} is missing after every process wrote its shards; all must be "
                 "given the same cache, on storage that they share"
             )
-        lengths.append(np.diff(np.load(path / _OFFSETS, allow_pickle=False)))
+        lengths.append(np.diff(np.load(path / f"{_OFFSETS}.npy", allow_pickle=False)))
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
     return offsets.astype(np.int64), [int(part.sum()) for part in lengths]
 
 
-def open_all(folder: Path, offsets: np.ndarray, lengths: Sequence[int]) -> TokenVectors:
+def open_all(
+    folder: Path,
+    offsets: np.ndarray,
+    lengths: Sequence[int],
+    *,
+    storage: compressed.Storage,
+    codec: residual.Codec | None,
+) -> TokenVectors:
     """Return the vectors of all documents, which stay on disk."""
     paths = [_path(folder, i) for i in range(len(lengths))]
-    vectors, tokens = (
-        vectors_lib.of_files([path / name for path in paths], lengths)
-        for name in (_VECTORS, _TOKENS)
-    )
+    rows = {
+        name: vectors_lib.of_files([path / f"{name}.npy" for path in paths], lengths)
+        for name in (*compressed.names(storage), _TOKENS)
+    }
+    tokens = rows.pop(_TOKENS)
+    vectors = compressed.unpacked(rows, codec, where=f"index {folder}")
     return TokenVectors(vectors, offsets, tokens)
 
 
@@ -115,8 +136,8 @@ def _path(folder: Path, i: int) -> Path:
     return folder / f"{i:06d}"
 
 
-def _save(path: Path, vectors: np.ndarray, plan: encode.Plan) -> None:
+def _save(path: Path, arrays: Mapping[str, np.ndarray], made: TokenVectors) -> None:
+    texts = {_TOKENS: made.token_ids, _OFFSETS: made.offsets}
     with staging.folder(path, shared=True) as made:
-        np.save(made / _VECTORS, vectors)
-        np.save(made / _TOKENS, plan.token_ids)
-        np.save(made / _OFFSETS, plan.offsets)
+        for name, array in (dict(arrays) | texts).items():
+            np.save(made / f"{name}.npy", array)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from optical_jax.retrieval.compressed import Packed
+
 # Files that are mapped at once: a process may not hold many thousands open.
 _OPEN = 32
 
@@ -82,12 +84,12 @@ class TokenVectors:
     """The scored vectors of n texts, one text after the other.
 
     Attributes:
-        vectors: [t, d], float32 or float16; in memory, or in files.
+        vectors: [t, d], float32 or float16; in memory, in files, or compressed.
         offsets: [n + 1]; text i owns rows offsets[i] to offsets[i + 1].
         token_ids: [t]; -1 where a vector is of a whole text (single-vector heads).
     """
 
-    vectors: np.ndarray | Rows
+    vectors: np.ndarray | Rows | Packed
     offsets: np.ndarray
     token_ids: np.ndarray | Rows
 
@@ -109,7 +111,7 @@ class TokenVectors:
         return self.vectors[self.offsets[i] : self.offsets[i + 1]]
 
     def part(self, start: int, stop: int) -> "TokenVectors":
-        """Return texts start to stop; nothing is copied that lies in one array."""
+        """Return texts start to stop; nothing is copied that lies in one array as it is."""
         first, last = int(self.offsets[start]), int(self.offsets[stop])
         return TokenVectors(
             self.vectors[first:last],

@@ -51,12 +51,12 @@ def root(tmp_path_factory):
     return path
 
 
-def _evaluate(root, name, *, count, devices, cache=None, before=""):
+def _evaluate(root, name, *more, count, devices, cache=None, before=""):
     arguments = [
         *("--collection", root / "made", "--queries", "test", "--samples", "100"),
         *("--document_encoder", root / "teacher", "--query_encoder", root / "student"),
         *("--cache", root / (cache or f"cache-{name}"), "--output", root / name),
-        *("--batch_size", "4", "--depth", "40"),
+        *("--batch_size", "4", "--depth", "40", *more),
     ]
     return hosts.run(
         "evaluate",
@@ -99,6 +99,20 @@ def test_two_processes_of_four_devices_are_one(root, alone):
     assert _files(root / "two" / "made") == files
     assert len(index) == 8 * 3 + 3
     assert _index(root / "cache-two") == index
+
+
+def test_two_processes_share_the_centroids_that_one_learns(root):
+    kept = []
+    for count in (1, 2):
+        name = f"residuals{count}"
+        ended = _evaluate(
+            root, name, "--vectors", "residual-2", count=count, devices=3 - count
+        )
+        assert [status for status, *_ in ended] == [0] * count, ended
+        index = _index(root / f"cache-{name}")
+        assert len(index) == 8 * 4 + 3 + 3
+        kept.append((_files(root / name / "made"), index))
+    assert kept[0] == kept[1]
 
 
 def test_a_killed_run_goes_on_with_its_missing_shards(root, alone):

@@ -1,16 +1,19 @@
 import dataclasses
 import errno
+import functools
 import hashlib
 import json
 import os
+import shutil
 
 import jax
 import numpy as np
 import pytest
 
+from optical_jax.data import sample
 from optical_jax.models import fingerprint
 from optical_jax.models.head import HeadConfig
-from optical_jax.retrieval import encode, index
+from optical_jax.retrieval import compressed, encode, index, sharded_search
 from tests.models import tiny
 
 TEXTS = tiny.TEXTS[:6]
@@ -60,9 +63,10 @@ def test_the_hash_covers_what_vectors_depend_on(model):
         hashed(tiny.with_head(model, document_length=20)),
         hashed(texts=[*TEXTS[:-1], "another"]),
         hashed(ids=[*IDS[:-1], "another"]),
-        hashed(dtype="float32"),
+        hashed(storage="float32"),
+        hashed(storage="int8"),
     ]
-    assert len({hashed(), *others}) == 7
+    assert len({hashed(), *others}) == 8
     # A query's length has no part in a document's vectors.
     assert hashed(tiny.with_head(model, query_length=20)) == hashed()
 
@@ -168,6 +172,121 @@ def test_a_run_that_was_killed_goes_on_with_the_missing_shards(model, tmp_path):
     np.testing.assert_array_equal(found.vectors.vectors[:], straight.vectors.vectors[:])
 
 
+@pytest.fixture(scope="module")
+def passages():
+    """120 passages of the built-in sample."""
+    made = sample.generate(
+        pairs=8, triples=8, towns=4, persons=0, questions=8, dev_questions=4
+    )
+    return [f"{p.title} {p.text}" for p in made.passages[:120]]
+
+
+def _recall(queries, exact, found):
+    expected, kept = (
+        sharded_search.search(queries, built.vectors, k=10).indices
+        for built in (exact, found)
+    )
+    pairs = zip(expected, kept, strict=True)
+    return float(np.mean([np.isin(a, b).mean() for a, b in pairs]))
+
+
+@pytest.mark.parametrize(
+    ("storage", "size", "least"),
+    [
+        ("float16", 32, 1.0),
+        ("int8", 20, 0.9),
+        ("residual-4", 10, 0.85),
+        ("residual-2", 6, 0.7),
+    ],
+)
+def test_compressed_vectors_keep_most_of_the_ranking(
+    model, passages, encoded, storage, size, least
+):
+    """Bytes are those of a vector of width 16; a random encoder's vectors lie close."""
+    ids = [f"d{i}" for i in range(len(passages))]
+    found = index.build(
+        model, ids, passages, cache=encoded.folder.parent, storage=storage
+    )
+    queries = encode.encode_queries(model, [text[:40] for text in passages[::6]])
+    recall = _recall(queries, encoded, found)
+    assert least <= recall <= 1
+    names = compressed.names(storage)
+    files = [found.folder / "000000" / f"{name}.npy" for name in names]
+    count = len(found.vectors.vectors)
+    # Each file has a header of 128 bytes.
+    on_disk = sum(file.stat().st_size - 128 for file in files)
+    assert on_disk == size * count
+    np.testing.assert_array_equal(found.vectors.offsets, encoded.vectors.offsets)
+    np.testing.assert_array_equal(found.vectors.token_ids, encoded.vectors.token_ids)
+
+
+@pytest.fixture(scope="module")
+def encoded(model, passages, tmp_path_factory):
+    """Their index in float16."""
+    cache = tmp_path_factory.mktemp("passages")
+    return index.build(model, [f"d{i}" for i in range(120)], passages, cache=cache)
+
+
+@pytest.mark.parametrize("storage", ["int8", "residual-4"])
+def test_compressed_shards_are_the_same_however_they_are_made(model, tmp_path, storage):
+    """By one device, by two, after a kill, and of an index in float16 that is there."""
+    auto = (jax.sharding.AxisType.Auto,)
+    mesh = jax.make_mesh((2,), ("data",), axis_types=auto)
+    options = {"batch_size": 2, "shard": 4, "storage": storage}
+    build = functools.partial(index.build, model, IDS, SHORT, **options)
+    one = build(cache=tmp_path / "one")
+    two = build(cache=tmp_path / "two", mesh=mesh)
+
+    def killed(done, total):
+        if done == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(cache=tmp_path / "killed", progress=killed)
+    # As kill -9 leaves it, in the middle of a shard.
+    (half,) = (tmp_path / "killed").iterdir()
+    (half / ".000001.1.tmp").mkdir()
+    (half / ".000001.1.tmp" / "steps.npy").touch()
+    after = build(cache=tmp_path / "killed")
+    shutil.rmtree(half / ".000001.1.tmp")
+    index.load(half)
+    index.build(model, IDS, SHORT, cache=tmp_path / "have", batch_size=2, shard=4)
+    calls = []
+    have = build(cache=tmp_path / "have", progress=lambda *n: calls.append(n))
+    assert calls == [(4, 6), (6, 6)]  # a shard at once: nothing was encoded
+    files = sorted(p.relative_to(one.folder) for p in one.folder.rglob("*.*"))
+    assert len(files) == 2 * 4 + 3 + 3 * (storage != "int8")
+    for other in (two, after, have):
+        for file in files:
+            assert (one.folder / file).read_bytes() == (
+                other.folder / file
+            ).read_bytes()
+    expected = encode.encode_documents(model, SHORT, batch_size=2)
+    for i in (0, 1, 2, 3, 5):
+        assert np.abs(one.vectors[i] - expected[i]).mean() < 0.1
+
+
+@pytest.mark.parametrize("name", ["codec/centroids.npy", "000000/residuals.npy"])
+def test_a_truncated_file_of_a_compressed_index_is_refused(model, tmp_path, name):
+    built = index.build(model, IDS, SHORT, cache=tmp_path, storage="residual-2")
+    path = built.folder / name
+    size = path.stat().st_size
+    os.truncate(path, size - 1)
+    message = f"{name} must have {size} bytes, got {size - 1}: it is truncated"
+    with pytest.raises(ValueError, match=message):
+        index.build(model, IDS, SHORT, cache=tmp_path, storage="residual-2")
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=rf"{name} is missing; delete"):
+        index.load(built.folder)
+
+
+def test_a_storage_that_does_not_fit_is_refused_before_anything_is_encoded(tmp_path):
+    narrow = tiny.make(dataclasses.replace(tiny.COLBERT, projection=6))
+    with pytest.raises(ValueError, match="got 2 bits and width 6"):
+        index.build(narrow, IDS, SHORT, cache=tmp_path, storage="residual-2")
+    assert not list(tmp_path.iterdir())
+
+
 def test_documents_are_held_a_shard_at_a_time(model, tmp_path):
     class Watched(list):
         def __getitem__(self, key):
@@ -184,7 +303,7 @@ def test_documents_are_held_a_shard_at_a_time(model, tmp_path):
 def test_another_format_is_refused(built):
     path = built.folder / "metadata.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
-    with pytest.raises(ValueError, match="must have format 1 or 2, got 99"):
+    with pytest.raises(ValueError, match="must have format 1, 2, 3, got 99"):
         index.load(built.folder)
 
 
@@ -193,7 +312,7 @@ def test_a_full_disk_is_an_error_and_leaves_no_shard(model, tmp_path, monkeypatc
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="no space left on the disk .*000000"):
         index.build(model, IDS, TEXTS, cache=tmp_path)
     (folder,) = tmp_path.iterdir()
     assert not list(folder.iterdir())
