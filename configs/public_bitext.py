@@ -112,6 +112,7 @@ def config(
     exclude_but: tuple[str, ...] = (),
     steps: int = 400,
     cache_teacher: bool = True,
+    whole_words: bool = True,
 ) -> Config:
     """Return the run that every language of the comparison shares.
 
@@ -122,6 +123,7 @@ def config(
         exclude_but: query sets of the collection that may be in it: training splits.
         steps: of training.
         cache_teacher: whether to; in less than an epoch it saves nothing.
+        whole_words: whether new pieces are whole words; see `VocabularyConfig`.
     """
     return Config(
         name=name,
@@ -133,7 +135,11 @@ def config(
         ),
         student=StudentConfig(
             vocabulary=VocabularyConfig(
-                mode="extend", size=12_000, spelled_names=20_000, row_multiple=8192
+                mode="extend",
+                size=12_000,
+                whole_words=whole_words,
+                spelled_names=40_000,
+                row_multiple=8192,
             ),
             freeze=("encoder/layers/[1-9]",),
             compute=EncoderOptions(matmul="bfloat16"),

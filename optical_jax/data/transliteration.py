@@ -55,6 +55,10 @@ class Transliterator:
 
     def __init__(self, sequences: Sequence[Sequence[Unit]]):
         """Count n-grams of units; sequences are aligned words (`learn`)."""
+        # (source word, target word) of each.
+        self.words = tuple(
+            tuple(map("".join, zip(*units, strict=True))) for units in sequences
+        )
         self._counts: dict[tuple[Unit, ...], collections.Counter[Unit]] = (
             collections.defaultdict(collections.Counter)
         )

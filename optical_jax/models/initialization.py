@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from optical_jax.data import alignment
 from optical_jax.data.sources import Pair
+from optical_jax.models import word_ends
 
 # A longer run of pieces is text without spaces rather than a word: it is aligned by piece.
 MAX_PIECES_PER_WORD = 8
@@ -115,16 +116,17 @@ def from_spelling(
 ) -> Rows:
     """Return the teacher's rows of the pieces, else the mean of their spelling's."""
     known = teacher.get_vocab(with_added_tokens=True)
+    bare = list(map(word_ends.bare, pieces))
     found = [
         [known[piece]] if piece in known else spelling
-        for piece, spelling in zip(pieces, _spellings(pieces, teacher), strict=True)
+        for piece, spelling in zip(bare, _spellings(bare, teacher), strict=True)
     ]
     everything = embeddings.mean(axis=0)
     values = np.array([embeddings[i].mean(axis=0) if i else everything for i in found])
     values = values.reshape(len(pieces), embeddings.shape[1]).astype(np.float32)
     origins = [
         "teacher" if piece in known else "spelled" if ids else "mean"
-        for piece, ids in zip(pieces, found, strict=True)
+        for piece, ids in zip(bare, found, strict=True)
     ]
     return Rows(values=values, origins=origins)
 
@@ -182,7 +184,7 @@ def _carriers(
 
 def _is_copied(word: str, lexicon: alignment.Lexicon) -> bool:
     best = lexicon.translations(word, 1)
-    return bool(best) and best[0][0] == word
+    return bool(best) and best[0][0] == word_ends.bare(word)
 
 
 def _keep_largest(matrix: scipy.sparse.csr_matrix, k: int) -> scipy.sparse.csr_matrix:

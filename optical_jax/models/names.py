@@ -11,7 +11,10 @@ import tokenizers
 
 from optical_jax.data import alignment
 from optical_jax.data.sources import Pair
+from optical_jax.models import word_ends
 
+# A letter is one of names if at least this share of theirs is it; the rest are errors.
+MIN_LETTER_SHARE = 1e-3
 # Of a word's sentences in the target language, the share whose translation holds it too.
 MIN_COPIED_SHARE = 0.5
 
@@ -29,6 +32,15 @@ def find(pairs: Sequence[Pair]) -> dict[str, int]:
         for word in sorted(copied)
         if copied[word] >= MIN_COPIED_SHARE * total[word]
     }
+
+
+def letters(names: Mapping[str, int]) -> set[str]:
+    """Return the letters that names are written with, given with their counts."""
+    counts: collections.Counter[str] = collections.Counter()
+    for name, count in names.items():
+        counts.update(dict.fromkeys(name, count))
+    least = MIN_LETTER_SHARE * counts.total()
+    return {letter for letter, count in counts.items() if count >= least}
 
 
 def leave_out(texts: Sequence[str], names: Mapping[str, int]) -> list[str]:
@@ -56,5 +68,5 @@ def resplit(
     return {
         word: a.tokens
         for word, a, b in zip(words, ours, theirs, strict=True)
-        if a.tokens != b.tokens
+        if list(map(word_ends.bare, a.tokens)) != b.tokens
     }

@@ -13,14 +13,19 @@ import tokenizers
 
 from optical_jax.data import alignment, lexicon, phrases, transliteration
 from optical_jax.data.sources import Pair
+from optical_jax.models import word_ends
 
 # The names linked most often are enough to learn from.
 NAMES = 3000
 # Shorter words coincide with others by chance.
 MIN_LETTERS = 4
 # Spellings of a word that are tried, and how probable each must be.
-SPELLINGS = 3
-MIN_PROBABILITY = 0.12
+SPELLINGS = 6
+MIN_PROBABILITY = 0.05
+# A name and its spelling in the bitext: chance links to longer words are none.
+LENGTHENED = 1.5
+# Words that the target side has this often are learnt from their sentences.
+LEARNT = 2
 # Words that the source side has this often in lower case have translations, not spellings.
 COMMON = 5
 
@@ -32,6 +37,7 @@ def find(
     student: tokenizers.Tokenizer,
     copied: Mapping[str, int],
     size: int,
+    whole_words: bool = False,
 ) -> dict[str, str]:
     """Return pieces that whole words split into, with the teacher's piece of each.
 
@@ -40,6 +46,7 @@ def find(
         teacher: WordPiece or Unigram.
         student: the same with the pieces of the student's language.
         copied: words that must go on splitting as they do (`names.find`).
+        whole_words: whether the student's pieces of whole words have a mark behind.
         size: how many pieces at most; the teacher's first words come first.
 
     Returns:
@@ -48,25 +55,41 @@ def find(
     model = transliteration.learn(_linked_names(pairs))
     if model is None:
         return {}
-    taken = set(itertools.chain.from_iterable(map(_prefixes, copied)))
-    for pair in pairs:
-        taken.update(alignment.word_tokenize(pair.target))
+    # A piece that is marked as a whole word splits no longer one.
+    end = word_ends.END if whole_words else ""
+    blocked = set(copied)
+    if not whole_words:
+        blocked.update(itertools.chain.from_iterable(map(_prefixes, copied)))
+    seen = collections.Counter(
+        word for pair in pairs for word in alignment.word_tokenize(pair.target)
+    )
+    taken = blocked.union(word for word, count in seen.items() if count >= LEARNT)
     cased = teacher.normalizer is None or teacher.normalizer.normalize_str("A") != "a"
     mark = "▁" if "▁the" in teacher.get_vocab() else ""
     known = student.get_vocab()
     found: dict[str, tuple[float, str]] = {}
-    for piece, word in _words(teacher, mark=mark, common=_common(pairs)):
+
+    def offer(text: str, probability: float, piece: str) -> None:
+        new = mark + (text.capitalize() if cased else text) + end
+        if (
+            len(text) >= MIN_LETTERS
+            and new not in known
+            and probability > found.get(new, (0.0, ""))[0]
+        ):
+            found[new] = (probability, piece)
+
+    words = {
+        word: piece for piece, word in _words(teacher, mark=mark, common=_common(pairs))
+    }
+    # Those of the bitext that are too rare for pieces of their own come first.
+    for word, text in model.words:
+        alike = len(text) <= LENGTHENED * len(word)
+        if alike and word in words and text not in blocked:
+            offer(text, 1.0, words[word])
+    for word, piece in words.items():
         for spelling in model.spell(word, k=SPELLINGS):
-            text, probability = spelling.text, spelling.probability
-            if (
-                probability < MIN_PROBABILITY
-                or text in taken
-                or len(text) < MIN_LETTERS
-            ):
-                continue
-            new = mark + (text.capitalize() if cased else text)
-            if new not in known and probability > found.get(new, (0.0, ""))[0]:
-                found[new] = (probability, piece)
+            if spelling.probability >= MIN_PROBABILITY and spelling.text not in taken:
+                offer(spelling.text, spelling.probability, piece)
         if len(found) >= size:
             break
     return {new: piece for new, (_, piece) in itertools.islice(found.items(), size)}

@@ -6,13 +6,13 @@ into words; what they need beyond that is read off the text, not off a list of l
 
 import collections
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import tokenizers
 from tokenizers import models, trainers
 
-from optical_jax.models import accents, names
+from optical_jax.models import accents, names, word_ends
 
 # Longer words are unknown to WordPiece tokenizers as usually set up (100 characters); in
 # languages without spaces words are whole clauses.
@@ -29,6 +29,7 @@ def train(
     min_frequency: int,
     replace: bool,
     copied: Mapping[str, int],
+    whole_words: bool = False,
 ) -> tokenizers.Tokenizer:
     """Return the teacher's tokenizer with the pieces of the texts' language.
 
@@ -43,6 +44,7 @@ def train(
         copied: Words, with their counts, that should go on splitting as the teacher
             splits them (`models.names`). No pieces are made of them, and none is
             kept that splits them more often than other words.
+        whole_words: Make pieces that end words alone (`models.word_ends`).
 
     Raises:
         ValueError: if the teacher's tokenizer is of another kind.
@@ -55,13 +57,30 @@ def train(
             f"teacher's is {kind}; set vocabulary.mode to 'keep'"
         )
     state["normalizer"] = accents.normalizer(state["normalizer"], texts)
+    if whole_words and kind != "WordPiece":
+        raise ValueError(
+            "vocabulary.whole_words needs a teacher with a WordPiece tokenizer, this one's "
+            f"is {kind}; leave it out"
+        )
     state["truncation"] = state["padding"] = None
+    if whole_words:
+        last = word_ends.last_pieces(state)
+        state = _extended(word_ends.marked(state), dict.fromkeys(last, 0.0))
     shell = tokenizers.Tokenizer.from_str(json.dumps(state))
     if kind == "WordPiece" and _has_long_words(shell, texts):
         state["model"]["max_input_chars_per_word"] = MAX_WORD_LENGTH
     own = names.leave_out(texts, copied) if copied else texts
     train_pieces = _train_wordpiece if kind == "WordPiece" else _train_unigram
     pieces = train_pieces(shell, own, size=size, min_frequency=min_frequency)
+    if whole_words:
+        pieces = _whole_words(
+            shell,
+            own,
+            pieces,
+            size=size,
+            min_frequency=min_frequency,
+            of_names=names.letters(copied),
+        )
     assemble = _replaced if replace else _extended
     student = _load(assemble(state, pieces))
     used = _count(student, own)
@@ -88,7 +107,32 @@ def add(student: tokenizers.Tokenizer, pieces: Sequence[str]) -> tokenizers.Toke
 
 
 def _spelling(piece: str) -> str:
-    return piece.removeprefix("##").removeprefix("▁")
+    return word_ends.bare(piece.removeprefix("##").removeprefix("▁"))
+
+
+def _whole_words(
+    shell: tokenizers.Tokenizer,
+    texts: Sequence[str],
+    pieces: Mapping[str, float],
+    *,
+    size: int,
+    min_frequency: int,
+    of_names: Set[str],
+) -> dict[str, float]:
+    """Return the commonest words, letters in both forms, and pieces that no name has."""
+    counts = collections.Counter(
+        word for words in _words(shell, texts) for word in words
+    )
+    order = sorted(counts, key=lambda word: (-counts[word], word))
+    found = {word: 0.0 for word in order[:size] if counts[word] >= min_frequency}
+    for piece, score in pieces.items():
+        spelling = _spelling(piece)
+        if len(spelling) == 1:
+            letter = word_ends.bare(piece)
+            found |= {letter: score, letter + word_ends.END: score}
+        elif set(spelling) - of_names:
+            found[piece] = score
+    return found
 
 
 def _load(state: dict[str, Any]) -> tokenizers.Tokenizer:

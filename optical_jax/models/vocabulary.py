@@ -15,7 +15,14 @@ import tokenizers
 from jaxtyping import Float
 
 from optical_jax.data.sources import Pair
-from optical_jax.models import initialization, names, spelled_names, subwords, trim
+from optical_jax.models import (
+    initialization,
+    names,
+    spelled_names,
+    subwords,
+    trim,
+    word_ends,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +37,10 @@ class VocabularyConfig:
     size: int = 12_000
     # Rarer pieces are left out.
     min_frequency: int = 2
+    # Whether new pieces are whole words, or the ends of words, which split no other ones
+    # ("extend", WordPiece): names that the bitext does not hold go on splitting as the
+    # teacher splits them.
+    whole_words: bool = False
     # Further pieces: words of the teacher's vocabulary as the student's language may spell
     # them, told from the names of the bitext ("alignment" alone). 0: none.
     spelled_names: int = 0
@@ -47,6 +58,11 @@ class VocabularyConfig:
                 raise ValueError(
                     f"vocabulary.{name} must be at least 1, got {getattr(self, name)}"
                 )
+        if self.whole_words and self.mode != "extend":
+            raise ValueError(
+                "vocabulary.whole_words is of vocabulary.mode 'extend', got "
+                f"{self.mode!r}; leave it out"
+            )
         if self.spelled_names < 0:
             raise ValueError(
                 f"vocabulary.spelled_names must be at least 0, got {self.spelled_names}"
@@ -77,6 +93,9 @@ def transplant(
     translations copy, or kept that split these most; `names_resplit` in the report is
     the share of the copied words that split otherwise all the same.
 
+    With `whole_words` only those do that are new pieces themselves, also names that the
+    bitext has not.
+
     Args:
         tokenizer: The teacher's.
         embeddings: The teacher's, a row per id.
@@ -85,8 +104,9 @@ def transplant(
         seed: Of the random initialisation.
 
     Returns:
-        The transplant. Its report has `kept` (the teacher's pieces) and `added`, the
-        number of rows by origin (`initialization.Rows`), and how the target's words
+        The transplant. Its report has `kept` (the teacher's pieces), `added` and, where
+        ends of words are marked, `word_ends` (the kept ones with marks), the number of
+        rows by origin (`initialization.Rows`), and how the target's words
         split before and after.
     """
     if config.mode == "keep":
@@ -108,6 +128,7 @@ def transplant(
         replace=config.mode == "replace",
         # A vocabulary of its own needs pieces for names too.
         copied=copied if config.mode == "extend" else {},
+        whole_words=config.whole_words,
     )
     spelled: dict[str, str] = {}
     if config.spelled_names and config.initialization == "alignment":
@@ -117,6 +138,7 @@ def transplant(
             student=student,
             copied=copied,
             size=config.spelled_names,
+            whole_words=config.whole_words,
         )
         student = subwords.add(student, list(spelled))
     rows, report = _rows(tokenizer, student, embeddings, pairs, config, seed=seed)
@@ -184,12 +206,14 @@ def _rows(
             pieces = [piece for piece in pieces if piece not in known]
         made = initialization.from_noise(pieces, embeddings=embeddings, seed=seed)
     rows[[ids[piece] for piece in pieces]] = made.values
-    added = len(ids.keys() - known.keys())
+    new = ids.keys() - known.keys()
+    doubled = sum(word_ends.bare(piece) in known for piece in new)
     origins = collections.Counter(made.origins)
     origins["teacher"] += len(ids) - len(pieces)
     return rows, {
-        "kept": len(ids) - added,
-        "added": added,
+        "kept": len(ids) - len(new),
+        "added": len(new) - doubled,
+        **({"word_ends": doubled} if doubled else {}),
         **dict(sorted(origins.items())),
     }
 

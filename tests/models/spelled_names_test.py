@@ -6,7 +6,7 @@ import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers
 
 from optical_jax.data.sources import Pair
-from optical_jax.models import spelled_names, vocabulary
+from optical_jax.models import spelled_names, vocabulary, word_ends
 from optical_jax.models.vocabulary import VocabularyConfig
 
 _RESPELT = str.maketrans({"c": "k", "l": "r", "v": "b"})
@@ -95,22 +95,40 @@ def test_none_are_made_unless_asked_for(teacher, pairs, names):
     assert np.mean([len(split.ids) > 1 for split in splits]) > 0.9
 
 
-def test_words_of_the_bitext_starts_of_copied_words_and_too_many_are_not_made(
-    teacher, pairs
+def test_respelt_names_of_the_bitext_come_first_and_its_other_words_are_not_made(
+    teacher, pairs, names
 ):
     found = spelled_names.find(
         pairs, teacher=teacher, student=teacher, copied={}, size=1000
     )
-    seen = {word for pair in pairs for word in pair.target.split()}
-    assert found
-    assert not seen & found.keys()
+    respelt = {_spell(n): n.lower() for n in names[:90] if _spell(n) != n.lower()}
+    first = dict(list(found.items())[: len(respelt) // 2])
+    assert first
+    assert first.items() <= respelt.items()
+    assert not {"wao", "liona", "lipata", "liacha", "lifanya"} & found.keys()
+
+
+def test_starts_of_copied_words_are_not_made_unless_words_have_ends(teacher, pairs):
+    found = spelled_names.find(
+        pairs, teacher=teacher, student=teacher, copied={}, size=1000
+    )
     some = next(iter(found))
+    copied = {some + "ngo": 1}
     without = spelled_names.find(
-        pairs, teacher=teacher, student=teacher, copied={some + "ngo": 1}, size=5
+        pairs, teacher=teacher, student=teacher, copied=copied, size=5
     )
     assert len(without) == 5
     assert some not in without
     assert without.keys() <= found.keys()
+    marked = spelled_names.find(
+        pairs,
+        teacher=teacher,
+        student=teacher,
+        copied=copied,
+        size=5,
+        whole_words=True,
+    )
+    assert some + word_ends.END in marked
 
 
 def test_bitext_without_respelt_names_gives_none(teacher):
