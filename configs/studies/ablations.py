@@ -40,8 +40,16 @@ SETTINGS = Axis(
         },
         "vocabulary: by spelling": {f"{_VOCABULARY}.initialization": "spelling"},
         "vocabulary: random": {f"{_VOCABULARY}.initialization": "random"},
-        "vocabulary: replaced": {f"{_VOCABULARY}.mode": "replace"},
-        "vocabulary: kept": {f"{_VOCABULARY}.mode": "keep"},
+        "vocabulary: parts of words": {f"{_VOCABULARY}.whole_words": False},
+        "vocabulary: no spelled names": {f"{_VOCABULARY}.spelled_names": 0},
+        "vocabulary: replaced": {
+            f"{_VOCABULARY}.mode": "replace",
+            f"{_VOCABULARY}.whole_words": False,
+        },
+        "vocabulary: kept": {
+            f"{_VOCABULARY}.mode": "keep",
+            f"{_VOCABULARY}.whole_words": False,
+        },
     }
 )
 
