@@ -112,6 +112,7 @@ def config(
     exclude_but: tuple[str, ...] = (),
     steps: int = 400,
     cache_teacher: bool = True,
+    vocabulary_size: int = 12_000,
     whole_words: bool = True,
 ) -> Config:
     """Return the run that every language of the comparison shares.
@@ -123,6 +124,7 @@ def config(
         exclude_but: query sets of the collection that may be in it: training splits.
         steps: of training.
         cache_teacher: whether to; in less than an epoch it saves nothing.
+        vocabulary_size: pieces of the language; words that are seen twice have one each.
         whole_words: whether new pieces are whole words; see `VocabularyConfig`.
     """
     return Config(
@@ -136,7 +138,7 @@ def config(
         student=StudentConfig(
             vocabulary=VocabularyConfig(
                 mode="extend",
-                size=12_000,
+                size=vocabulary_size,
                 whole_words=whole_words,
                 spelled_names=40_000,
                 row_multiple=8192,

@@ -30,4 +30,5 @@ def get_config() -> Config:
         ),
         steps=1200,
         cache_teacher=False,
+        vocabulary_size=24_000,
     )

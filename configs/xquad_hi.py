@@ -32,4 +32,5 @@ def get_config() -> Config:
         ),
         steps=1200,
         cache_teacher=False,
+        vocabulary_size=24_000,
     )

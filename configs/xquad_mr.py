@@ -35,4 +35,5 @@ def get_config() -> Config:
         ),
         steps=1600,
         cache_teacher=False,
+        vocabulary_size=24_000,
     )

@@ -55,12 +55,23 @@ def make_mesh(
             "mesh.data, mesh.fsdp or mesh.tensor"
         )
     kinds = (AxisType.Auto,) * len(axes)
+    devices = jax.devices() if devices is None else devices
     if config.slices == 1:
-        return jax.make_mesh(
-            tuple(axes.values()), tuple(axes), axis_types=kinds, devices=devices
-        )
-    grid = _across_slices(axes, config.slices, devices or jax.devices())
+        grid = _in_one_slice(tuple(axes.values()), devices)
+    else:
+        grid = _across_slices(axes, config.slices, devices)
     return Mesh(grid, tuple(axes), axis_types=kinds)
+
+
+def _in_one_slice(sizes: tuple[int, ...], devices: Sequence[Any]) -> np.ndarray:
+    """Return the grid of devices whose axes lie along those of their torus, if they can."""
+    try:
+        return mesh_utils.create_device_mesh(sizes, devices)
+    except NotImplementedError:
+        # 8 of 4 x 4 x 4 chips, say: an axis may be a part of the torus's.
+        return mesh_utils.create_device_mesh(
+            sizes, devices, allow_split_physical_axes=True
+        )
 
 
 def _across_slices(

@@ -1,9 +1,12 @@
 import datetime
 import importlib.util
 
+import numpy as np
 import pytest
 
+from optical_jax.config import MeshConfig
 from optical_jax.planning import topology
+from optical_jax.training import sharding
 
 HAS_LIBTPU = importlib.util.find_spec("libtpu") is not None
 
@@ -52,3 +55,14 @@ def test_libtpu_knows_the_topologies(kind, monkeypatch):
     for shape in chip.topologies[:3]:
         place = topology.parse(f"{kind}:{shape}")
         assert len(topology.devices(place)) == place.chips * chip.devices_per_chip
+
+
+@pytest.mark.skipif(not HAS_LIBTPU, reason="needs libtpu, the TPU compiler")
+def test_an_axis_may_be_a_part_of_an_axis_of_the_torus():
+    devices = topology.devices(topology.parse("v5p:4x4x4"))
+    mesh = sharding.make_mesh(MeshConfig(data=-1, fsdp=8), devices)
+    assert dict(mesh.shape) == {"data": 8, "fsdp": 8, "tensor": 1}
+    assert {device.id for device in mesh.devices.flat} == {d.id for d in devices}
+    # A copy lies in one plane.
+    places = np.array([device.coords for device in mesh.devices[0, :, 0]])
+    assert np.ptp(places, axis=0).prod() == 0
