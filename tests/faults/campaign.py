@@ -53,7 +53,7 @@ FAULTS = {
     "checkpoint damaged": Fault(damages.checkpoint_damaged),
     "loss that is no number": Fault(damages.not_a_number),
     "clock that jumps": Fault(damages.clock, 0.06),
-    "fuzzed files of every format": Fault(fuzzing.fuzz, 1.0),
+    "fuzzed files of every format": Fault(fuzzing.fuzz, 0.2),
     "host memory of a save below 1.5 times the state": Fault(memory.save, 0.02),
 }
 
@@ -95,7 +95,7 @@ def missing(
     for place, name in enumerate(names):
         row, count = _row(record, name), wanted(name, trials)
         first = row["trials"] if row else 0
-        found += [((i + 1) / count, place, name, i) for i in range(first, count)]
+        found += [(i / count, place, name, i) for i in range(first, count)]
     return [(name, trial) for _, _, name, trial in sorted(found)]
 
 
