@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,8 @@ class Checkpoints:
         """Save in the background; waits for the previous save only.
 
         Raises:
-            OSError: if the disk is full; earlier checkpoints are as they were.
+            OSError: if the disk is full, or too slow by the clock; earlier checkpoints are
+                as they were.
         """
         parts = {
             "params": state.params,
@@ -106,7 +108,8 @@ class Checkpoints:
         """Wait until the save under way, if any, is complete.
 
         Raises:
-            OSError: if the disk is full; earlier checkpoints are as they were.
+            OSError: if the disk is full, or too slow by the clock; earlier checkpoints are
+                as they were.
         """
         with _explained(self.folder):
             self._checkpointer.wait()
@@ -173,8 +176,18 @@ def _raised_later(record: logging.LogRecord) -> bool:
     return not (record.exc_info and "orbax" in record.pathname)
 
 
-def _explained(folder: Path) -> contextlib.AbstractContextManager[None]:
-    return staging.full_disk_explained(
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    full = (
         f"no space left on the disk while saving to {folder}; earlier checkpoints are as "
         "they were: free some space and run the same command again"
     )
+    try:
+        with staging.full_disk_explained(full):
+            yield
+    except TimeoutError as error:
+        raise OSError(
+            f"saving to {folder} took too long by the clock ({error}): the storage hangs, "
+            "or the clock was set; earlier checkpoints are as they were: run the same "
+            "command again"
+        ) from error

@@ -49,19 +49,29 @@ def test_restoring_brings_state_and_position_back(tmp_path):
     assert [next(fresh) for _ in range(3)] == rest
 
 
-def test_a_full_disk_is_named_and_the_previous_checkpoint_stays(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "no space left on the disk while saving",
+        ),
+        (TimeoutError("timed out after 3600 seconds"), "or the clock was set"),
+    ],
+)
+def test_a_failed_save_is_named_and_the_previous_checkpoint_stays(
+    tmp_path, monkeypatch, error, message
+):
     with checkpoint.Checkpoints(tmp_path, keep=1, best_by="rr") as checkpoints:
         _save(checkpoints, 1, 0.5)
         checkpoints.wait()
 
-        def full(*_args, **_kwargs):
-            raise OSError(errno.ENOSPC, "No space left on device")
+        def fail(*_args, **_kwargs):
+            raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoints._checkpointer, "save_checkpointables_async", full)
-            with pytest.raises(
-                OSError, match=r"no space left on the disk while saving"
-            ):
+            patch.setattr(checkpoints._checkpointer, "save_checkpointables_async", fail)
+            with pytest.raises(OSError, match=message):
                 _save(checkpoints, 2, 0.6)
         assert checkpoints.latest == 1
         assert int(checkpoints.restore(1, _state(0), _data()).step) == 1
