@@ -108,23 +108,50 @@ class Module:
         name = re.search(r"condition=%?([\w.\-]+)", loop.attributes)[1]
         condition = self.computations[name]
         root = next(one for one in condition.values() if one.is_root)
-        operands = [condition[operand] for operand in root.operands]
-        if root.opcode == "fusion":  # the comparison alone, in a computation of its own
-            inner = self.computations[next(self.called(root))]
-            root = next(one for one in inner.values() if one.is_root)
-            operands = [
-                operands[int(inner[o].content)]
-                if inner[o].opcode == "parameter"
-                else inner[o]
-                for o in root.operands
-            ]
+        root, operands = self._opened(root, condition)
         direction = re.search(r"direction=(\w+)", root.attributes)
         if root.opcode != "compare" or not direction or len(operands) != 2:
             return None
         first, bound = (self._number(o, condition, loop, around) for o in operands)
         if first is None or bound is None or direction[1] not in ("LT", "LE", "NE"):
             return None
-        return max(bound - first + (direction[1] == "LE"), 0)
+        step = self._step(loop, _behind_copies(operands[0], condition))
+        if not step:
+            return None
+        # Loops of products that wait for the network take two turns at once.
+        return max(-(-(bound - first + (direction[1] == "LE")) // step), 0)
+
+    def _opened(
+        self, one: Instruction, around: dict[str, Instruction]
+    ) -> tuple[Instruction, list[Instruction]]:
+        """Return what an instruction computes, of which operands, behind a fusion too."""
+        operands = [around[operand] for operand in one.operands]
+        if one.opcode != "fusion":
+            return one, operands
+        inner = self.computations[next(self.called(one))]
+        root = next(each for each in inner.values() if each.is_root)
+        return root, [
+            operands[int(inner[o].content)]
+            if inner[o].opcode == "parameter"
+            else inner[o]
+            for o in root.operands
+        ]
+
+    def _step(self, loop: Instruction, variable: Instruction) -> int | None:
+        """Return what a turn of a loop adds to its variable; None if that is not told."""
+        name = re.search(r"body=%?([\w.\-]+)", loop.attributes)[1]
+        body = self.computations[name]
+        root = next(one for one in body.values() if one.is_root)
+        if root.opcode != "tuple" or variable.opcode != "get-tuple-element":
+            return None
+        added = _behind_copies(body[root.operands[variable.index()]], body)
+        added, operands = self._opened(added, body)
+        operands = [_behind_copies(o, body) if o.name in body else o for o in operands]
+        steps = [o.content for o in operands if o.opcode == "constant"]
+        same = [o for o in operands if o.opcode == "get-tuple-element"]
+        if added.opcode != "add" or not steps or not same:
+            return None
+        return int(steps[0]) if same[0].index() == variable.index() else None
 
     def _number(
         self,

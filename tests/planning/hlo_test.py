@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import pytest
 
@@ -26,6 +27,14 @@ def test_a_loop_of_unknown_length_is_told_and_counts_once():
     module = hlo.parse(snippets.TPU.replace("direction=LT", "direction=GT"))
     assert module.runs["body"] == 1
     assert module.unknown_loops == ["while.31"]
+
+
+def test_a_loop_may_take_several_turns_at_once():
+    one = snippets.TPU
+    assert "%one = s32[]" in one
+    for step, turns in ((2, 4), (3, 3), (8, 1)):
+        at_once = re.sub(r"(%one = s32\[\]\S* constant)\(1\)", rf"\1({step})", one)
+        assert hlo.parse(at_once).runs["body"] == turns
 
 
 @pytest.mark.parametrize(
