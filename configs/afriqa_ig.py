@@ -7,7 +7,7 @@
 
 RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, 2 cores shared with other
 work: 500 steps in 5 min, preparation included. R@10 .863, RR@10 .635; topline .919, .738
-(results/objectives.json).
+(with the vocabulary of 0.4.0: results/objectives.json).
 """
 
 from configs import public_bitext as pb

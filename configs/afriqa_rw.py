@@ -6,8 +6,8 @@
         --queries kin-test --topline_queries kin-en-test --no-titles
 
 RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, 2 cores shared with other
-work: 600 steps in 14 min, preparation included. R@10 .765, RR@10 .589; topline .916, .750
-(results/objectives.json).
+work: 600 steps in 14 min, preparation included. R@10 .783, RR@10 .599; topline .916, .750
+(results/objectives_kin.json).
 """
 
 from configs import public_bitext as pb

@@ -7,7 +7,7 @@
 
 RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, 2 cores shared with other
 work: 800 steps in 10 min, preparation included. R@10 .888, RR@10 .696; topline .942, .810
-(results/objectives.json).
+(with the vocabulary of 0.4.0: results/objectives.json).
 """
 
 from configs import public_bitext as pb
