@@ -1,10 +1,6 @@
 import dataclasses
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import jax
@@ -106,38 +102,6 @@ def test_an_interrupted_run_ends_bit_identical(root, straight, tmp_path):
     resumed, whole = _params(config.workdir, 6), _params(straight.workdir, 6)
     assert all(np.array_equal(resumed[path], whole[path]) for path in whole)
     assert tiny_run.losses(config.workdir) == tiny_run.losses(straight.workdir)
-
-
-def test_kill_minus_nine_then_the_same_command_ends_bit_identical(
-    root, straight, tmp_path
-):
-    config = tiny_run.config(root, tmp_path / "run")
-    preset = tmp_path / "preset.py"
-    preset.write_text(
-        "from pathlib import Path\nfrom tests.training import tiny_run\n"
-        f"get_config = lambda: tiny_run.config(Path({str(root)!r}), "
-        f"Path({config.workdir!r}))\n"
-    )
-    code = (
-        "import jax; jax.config.update('jax_num_cpu_devices', 8)\n"
-        "from optical_jax import train; train.main()"
-    )
-    command = [sys.executable, "-W", "ignore", "-c", code, "--config", str(preset)]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
-        first = Path(config.workdir, "checkpoints", "3", "_CHECKPOINT_METADATA")
-        deadline = time.monotonic() + 240
-        while not first.exists() and process.poll() is None:
-            assert time.monotonic() < deadline, "no checkpoint in time"
-            time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, process.stderr.read()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "resumed from step 3" in done.stdout
-    resumed, whole = _params(config.workdir, 6), _params(straight.workdir, 6)
-    assert all(np.array_equal(resumed[path], whole[path]) for path in whole)
 
 
 def test_gradients_of_parts_add_up_to_those_of_the_batch(root, straight, tmp_path):
