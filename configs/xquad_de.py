@@ -31,4 +31,6 @@ def get_config() -> Config:
         steps=1200,
         cache_teacher=False,
         vocabulary_size=24_000,
+        # Compounds that the bitext lacks split into parts that it has.
+        whole_words=False,
     )
