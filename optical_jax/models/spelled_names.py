@@ -78,9 +78,9 @@ def find(
         ):
             found[new] = (probability, piece)
 
-    words = {
-        word: piece for piece, word in _words(teacher, mark=mark, common=_common(pairs))
-    }
+    words: dict[str, str] = {}
+    for piece, word in _words(teacher, mark=mark, common=_common(pairs)):
+        words.setdefault(word, piece)  # of "Serbia" and "serbia" the commoner
     # Those of the bitext that are too rare for pieces of their own come first.
     for word, text in model.words:
         alike = len(text) <= LENGTHENED * len(word)

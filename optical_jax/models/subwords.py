@@ -57,13 +57,13 @@ def train(
             f"teacher's is {kind}; set vocabulary.mode to 'keep'"
         )
     state["normalizer"] = accents.normalizer(state["normalizer"], texts)
-    if whole_words and kind != "WordPiece":
-        raise ValueError(
-            "vocabulary.whole_words needs a teacher with a WordPiece tokenizer, this one's "
-            f"is {kind}; leave it out"
-        )
     state["truncation"] = state["padding"] = None
     if whole_words:
+        if kind != "WordPiece":
+            raise ValueError(
+                "vocabulary.whole_words needs a teacher with a WordPiece tokenizer, this "
+                f"one's is {kind}; leave it out"
+            )
         last = word_ends.last_pieces(state)
         state = _extended(word_ends.marked(state), dict.fromkeys(last, 0.0))
     shell = tokenizers.Tokenizer.from_str(json.dumps(state))

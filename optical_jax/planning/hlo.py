@@ -84,7 +84,7 @@ class Module:
         found[name] = found.get(name, 0) + times
         for one in self.computations[name].values():
             if one.opcode == "while":
-                body = re.search(r"body=%?([\w.\-]+)", one.attributes)[1]
+                body = _of_loop("body", one)
                 trips = self._trips(one, self.computations[name])
                 if trips is None:
                     self.unknown_loops.append(one.name)
@@ -105,10 +105,8 @@ class Module:
         noted = _TRIPS.search(loop.attributes)
         if noted:
             return int(noted[1])
-        name = re.search(r"condition=%?([\w.\-]+)", loop.attributes)[1]
-        condition = self.computations[name]
-        root = next(one for one in condition.values() if one.is_root)
-        root, operands = self._opened(root, condition)
+        condition = self.computations[_of_loop("condition", loop)]
+        root, operands = self._opened(_root(condition), condition)
         direction = re.search(r"direction=(\w+)", root.attributes)
         if root.opcode != "compare" or not direction or len(operands) != 2:
             return None
@@ -129,7 +127,7 @@ class Module:
         if one.opcode != "fusion":
             return one, operands
         inner = self.computations[next(self.called(one))]
-        root = next(each for each in inner.values() if each.is_root)
+        root = _root(inner)
         return root, [
             operands[int(inner[o].content)]
             if inner[o].opcode == "parameter"
@@ -139,9 +137,8 @@ class Module:
 
     def _step(self, loop: Instruction, variable: Instruction) -> int | None:
         """Return what a turn of a loop adds to its variable; None if that is not told."""
-        name = re.search(r"body=%?([\w.\-]+)", loop.attributes)[1]
-        body = self.computations[name]
-        root = next(one for one in body.values() if one.is_root)
+        body = self.computations[_of_loop("body", loop)]
+        root = _root(body)
         if root.opcode != "tuple" or variable.opcode != "get-tuple-element":
             return None
         added = _behind_copies(body[root.operands[variable.index()]], body)
@@ -170,6 +167,15 @@ class Module:
         if one.opcode != "constant" or not re.fullmatch(r"-?\d+", one.content):
             return None
         return int(one.content)
+
+
+def _of_loop(part: str, loop: Instruction) -> str:
+    """Return the computation that is a loop's "body" or "condition"."""
+    return re.search(rf"{part}=%?([\w.\-]+)", loop.attributes)[1]
+
+
+def _root(computation: dict[str, Instruction]) -> Instruction:
+    return next(one for one in computation.values() if one.is_root)
 
 
 def parse(text: str) -> Module:
