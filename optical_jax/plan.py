@@ -130,6 +130,11 @@ def _scale(
     argv: list[str],
 ) -> int:
     """Compile the step for several topologies, each chip with the pairs it has on the first."""
+    if options.search or options.meshes or options.pairs:
+        raise ValueError(
+            "--weak_scaling compiles train steps on the config's own mesh; leave --search, "
+            "--meshes and --pairs out"
+        )
     pairs, rest = divmod(config.data.batch_size, places[0].chips)
     if config.mesh.data != -1 or rest:
         raise ValueError(

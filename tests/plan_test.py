@@ -99,6 +99,8 @@ def test_batches_grow_with_the_chips(monkeypatch, capsys, tmp_path):
     assert [p["topology"] for p in found] == ["v5e:2x2", "v5e:2x4"]
     assert [p["batch_size"] for p in found] == [1024, 2048]
     assert [p["mesh"]["data"] for p in found] == [4, 8]
+    assert _run("--search", *options) == 1
+    assert "leave --search" in " ".join(capsys.readouterr().err.split())
     # An axis of a fixed size does not grow.
     assert _run(*options) == 1
     assert "needs mesh.data -1, got 4" in " ".join(capsys.readouterr().err.split())
