@@ -27,5 +27,5 @@ def get_config() -> Config:
             *pb.questions("hau"),
         ),
         exclude_but=("hau-train",),
-        steps=500,
+        steps=800,
     )

@@ -26,5 +26,5 @@ def get_config() -> Config:
             *pb.questions("ibo"),
         ),
         exclude_but=("ibo-train",),
-        steps=500,
+        steps=800,
     )

@@ -27,5 +27,5 @@ def get_config() -> Config:
             *pb.questions("kin"),
         ),
         exclude_but=("kin-train",),
-        steps=600,
+        steps=800,
     )

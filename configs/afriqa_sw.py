@@ -28,6 +28,6 @@ def get_config() -> Config:
             *pb.tatoeba("swh"),
             *pb.questions("swa"),
         ),
-        steps=800,
+        steps=1600,
         cache_teacher=False,
     )

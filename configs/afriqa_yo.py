@@ -37,6 +37,6 @@ def get_config() -> Config:
             *pb.questions("yor"),
         ),
         exclude_but=("yor-train",),
-        steps=500,
+        steps=800,
         cache_teacher=False,
     )

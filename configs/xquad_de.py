@@ -28,7 +28,7 @@ def get_config() -> Config:
             *pb.tatoeba("deu"),
             *pb.words("de"),
         ),
-        steps=1200,
+        steps=1800,
         cache_teacher=False,
         vocabulary_size=24_000,
         # Compounds that the bitext lacks split into parts that it has.

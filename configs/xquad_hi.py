@@ -30,7 +30,7 @@ def get_config() -> Config:
             *pb.tatoeba("hin"),
             *pb.words("hi"),
         ),
-        steps=1200,
+        steps=1800,
         cache_teacher=False,
         vocabulary_size=24_000,
     )

@@ -33,7 +33,7 @@ def get_config() -> Config:
             *pb.ntrex("mar"),
             *pb.tatoeba("mar"),
         ),
-        steps=1600,
+        steps=2400,
         cache_teacher=False,
         vocabulary_size=24_000,
     )
