@@ -37,13 +37,16 @@ from optical_jax.models.head import HeadConfig
 from optical_jax.models.layout import Projection
 from optical_jax.models.retriever import Retriever
 
+# Abstract parameters to the sharding of each.
+Place = Callable[[nnx.State], Any]
+
 
 def load(
     path: str | Path,
     *,
     head: HeadConfig | None = None,
     dtype: DTypeLike | None = jnp.float32,
-    place: Callable[[nnx.State], Any] | None = None,
+    place: Place | None = None,
 ) -> Retriever:
     """Load a retriever from a folder or a hub id.
 

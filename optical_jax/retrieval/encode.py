@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.experimental import multihost_utils
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Int
 
 from optical_jax.data import tokenize
@@ -135,6 +137,7 @@ def fill(
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     replicas = replicas or [retriever.params]
+    place = _beside(replicas[0], batch_size)
     running: collections.deque = collections.deque()
     done = 0
 
@@ -149,8 +152,8 @@ def fill(
     for i, (rows, batch) in enumerate(_batches(retriever, plan, batch_size)):
         vectors = encode_batch(
             replicas[i % len(replicas)],
-            batch["ids"],
-            batch["mask"],
+            place(batch["ids"]),
+            place(batch["mask"]),
             encoder=retriever.encoder,
             head=retriever.head,
             dtype=retriever.dtype,
@@ -162,6 +165,18 @@ def fill(
             fetch()
     while running:
         fetch()
+
+
+def _beside(params: nnx.State, batch_size: int) -> Callable[[np.ndarray], Any]:
+    """Return what places a batch: split over the mesh that the parameters are cut over."""
+    where = jax.tree.leaves(params)[0].sharding
+    mesh = where.mesh if isinstance(where, NamedSharding) else None
+    # Parameters on other hosts too: they are not here to work on a part.
+    if mesh is None or mesh.is_multi_process or batch_size % mesh.size:
+        return lambda batch: batch
+    return functools.partial(
+        jax.device_put, device=NamedSharding(mesh, P(mesh.axis_names))
+    )
 
 
 def _batches(

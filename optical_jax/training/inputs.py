@@ -1,20 +1,24 @@
 """From a config to what the loop needs: teacher, student, batches, held-out texts.
 
 Everything slow here is kept on disk under a name made of the content it depends on, and is
-found again when the same command runs a second time.
+found again when the same command runs a second time. Where one process has the whole mesh,
+parameters go from their files to their shards: no device holds an encoder whole.
 """
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 import grain
+import jax
 
 from optical_jax.config import Config
 from optical_jax.data import pipeline
+from optical_jax.models import folder
 from optical_jax.models.retriever import Architecture, Retriever
 from optical_jax.objectives import mixture, tokens
+from optical_jax.training import sharding, switching, validation, workdir
 from optical_jax.training import student as student_lib
-from optical_jax.training import switching, validation, workdir
 from optical_jax.training.bitext_stream import BitextStream
 from optical_jax.training.progress import Say
 from optical_jax.training.ranking_stream import RankingStream
@@ -44,7 +48,12 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
         ValueError: if the objective needs texts or a teacher that the config lacks.
     """
     objective, data = config.objective, config.data
-    teacher = _teacher(config) if objective.uses(who="teacher") else None
+    # Of several processes each prepares alone, where the mesh of all of them is no use.
+    place = None
+    if jax.process_count() == 1:
+        mesh = sharding.make_mesh(config.mesh)
+        place = functools.partial(sharding.of_state, mesh=mesh)
+    teacher = _teacher(config, place) if objective.uses(who="teacher") else None
     bitext = ranking = None
     if data.sources or objective.uses(fields=tokens.BITEXT_FIELDS):
         bitext = BitextStream(config, run, say)
@@ -52,7 +61,12 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
         ranking = RankingStream(config, say)
     switch = switching.make(config, bitext.prepared if bitext else None)
     student = student_lib.start(
-        config, run, lambda: bitext.variants if bitext else [], teacher, say
+        config,
+        run,
+        lambda: bitext.variants if bitext else [],
+        teacher,
+        say,
+        place=place,
     )
     if teacher is not None:
         check_fit(student, teacher)
@@ -70,8 +84,8 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
     )
 
 
-def _teacher(config: Config) -> Retriever:
-    teacher = workdir.load_teacher(config)
+def _teacher(config: Config, place: folder.Place | None) -> Retriever:
+    teacher = workdir.load_teacher(config, place=place)
     aligning = [name for name in config.objective.parts() if name in mixture.ALIGNING]
     heads = {"teacher": teacher.head, "student": config.student.head or teacher.head}
     for who, head in heads.items():

@@ -27,6 +27,8 @@ def start(
     pairs: Callable[[], list[Pair]],
     teacher: Retriever | None,
     say: Say,
+    *,
+    place: folder.Place | None = None,
 ) -> Retriever:
     """Return the student as the run starts from it, made once and kept in the run.
 
@@ -36,12 +38,28 @@ def start(
         pairs: gives the bitext, for a new vocabulary; not called where none is made.
         teacher: the frozen teacher; None: there is none.
         say: prints a line.
+        place: see `folder.load`.
     """
     kept = run / "student"
-    if kept.is_dir():
-        return folder.load(kept)
+    if not kept.is_dir():
+        student = _made(config, run, pairs, teacher, say, place)
+        say(f"student: {retriever.count(student.params) / 1e6:.1f} M parameters")
+        folder.save(student, kept)
+        # Not held beside what is read back.
+        del student
+    return folder.load(kept, place=place)
+
+
+def _made(
+    config: Config,
+    run: Path,
+    pairs: Callable[[], list[Pair]],
+    teacher: Retriever | None,
+    say: Say,
+    place: folder.Place | None,
+) -> Retriever:
     origin = hf.resolve(config.student.path or config.teacher.path)
-    head = config.student.head or (teacher or folder.load(origin)).head
+    head = config.student.head or (teacher or folder.load(origin, place=place)).head
     encoder_folder = origin
     if config.student.vocabulary.mode != "keep":
         encoder_folder = run / "vocabulary"
@@ -55,15 +73,12 @@ def start(
             )
             say("vocabulary: " + ", ".join(f"{k} {v}" for k, v in report.items()))
     student = new_head.fit(
-        folder.load(encoder_folder, head=new_head.bare(head)),
+        folder.load(encoder_folder, head=new_head.bare(head), place=place),
         head,
         key=jax.random.key(config.seed),
-        projection=_projection(origin, head),
+        projection=_projection(origin, head, place),
     )
-    student = with_attention(student, bidirectional=config.student.bidirectional)
-    say(f"student: {retriever.count(student.params) / 1e6:.1f} M parameters")
-    folder.save(student, kept)
-    return student
+    return with_attention(student, bidirectional=config.student.bidirectional)
 
 
 def with_attention(
@@ -87,7 +102,9 @@ def with_attention(
     return dataclasses.replace(student, encoder=encoder)
 
 
-def _projection(origin: Path, head: HeadConfig) -> dict[str, jax.Array] | None:
+def _projection(
+    origin: Path, head: HeadConfig, place: folder.Place | None
+) -> dict[str, jax.Array] | None:
     """Return the projection that the folder was trained with, if it has the head's width."""
     if head.projection is None or layout_reader.find_projection(origin) is None:
         return None
@@ -96,5 +113,5 @@ def _projection(origin: Path, head: HeadConfig) -> dict[str, jax.Array] | None:
         projection=head.projection,
         projection_bias=head.projection_bias,
     )
-    trained = folder.load(origin, head=bare).params["projection"]
+    trained = folder.load(origin, head=bare, place=place).params["projection"]
     return {name: leaf[...] for name, leaf in trained.items()}

@@ -36,7 +36,9 @@ def start(config: Config, student: Retriever) -> tuple[nnx.State, nnx.State | No
 
     values = dict(nnx.to_flat_state(student.params)) | dict(nnx.to_flat_state(make()))
     fixed = lora.fixed(student.params, adapters, dtype=jnp.dtype(config.dtype))
-    return lora.learned(nnx.from_flat_state(values), adapters), fixed
+    learned = lora.learned(nnx.from_flat_state(values), adapters)
+    # The step overwrites what it trains; the student's own, `whole` needs as they were.
+    return jax.tree.map(jnp.copy, learned), fixed
 
 
 def abstract(config: Config, student: Retriever | Architecture) -> nnx.State:

@@ -167,8 +167,12 @@ def summary(workdir: Path | str) -> dict[str, Any]:
     }
 
 
-def load_teacher(config: Config) -> Retriever:
+def load_teacher(config: Config, *, place: folder.Place | None = None) -> Retriever:
     """Load the frozen teacher that a config names.
+
+    Args:
+        config: of a run.
+        place: see `folder.load`.
 
     Raises:
         ValueError: if it names none.
@@ -178,4 +182,4 @@ def load_teacher(config: Config) -> Retriever:
             "teacher.path must name the English retriever (a folder or a hub id), "
             "got an empty string"
         )
-    return folder.load(config.teacher.path, head=config.teacher.head)
+    return folder.load(config.teacher.path, head=config.teacher.head, place=place)
