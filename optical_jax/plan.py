@@ -21,6 +21,7 @@ import rich.console
 from optical_jax import command, config_io
 from optical_jax.config import Config
 from optical_jax.planning import programs, roofline, table, topology
+from optical_jax.planning.compilation import Program
 from optical_jax.planning.table import Row
 from optical_jax.planning.topology import Topology
 
@@ -185,7 +186,7 @@ def _row(
 
 def _others(
     config: Config, devices: Sequence[Any], options: argparse.Namespace
-) -> list[programs.Program]:
+) -> list[Program]:
     found = []
     if "encode" in options.programs:
         per_device = options.encode_batch
@@ -198,7 +199,7 @@ def _others(
 def _record(
     path: Path,
     config: Config,
-    train: programs.Program,
+    train: Program,
     place: Topology,
     devices: Sequence[Any],
     argv: list[str],

@@ -7,7 +7,7 @@ import pytest
 
 from optical_jax import config_io, plan
 from optical_jax.planning import programs, table, topology
-from optical_jax.planning.programs import Program
+from optical_jax.planning.compilation import Program
 from optical_jax.planning.table import Row
 
 PLANS = Path(__file__).parents[1] / "configs" / "plans"

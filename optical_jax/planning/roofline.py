@@ -6,7 +6,7 @@ network work side by side at best, so a step takes at least as long as the slowe
 
 from dataclasses import dataclass
 
-from optical_jax.planning.programs import Program
+from optical_jax.planning.compilation import Program
 from optical_jax.planning.topology import Topology
 
 

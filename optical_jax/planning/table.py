@@ -13,7 +13,7 @@ import rich.table
 
 from optical_jax.data import staging
 from optical_jax.planning import roofline, topology
-from optical_jax.planning.programs import Program
+from optical_jax.planning.compilation import Program
 from optical_jax.planning.roofline import Bound, Cost
 from optical_jax.planning.topology import Topology
 

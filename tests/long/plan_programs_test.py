@@ -23,7 +23,7 @@ from optical_jax.models.lora import LoraConfig
 from optical_jax.models.retriever import count
 from optical_jax.models.stack import EncoderOptions
 from optical_jax.models.vocabulary import VocabularyConfig
-from optical_jax.planning import programs, shapes, topology
+from optical_jax.planning import compilation, programs, shapes, topology
 from tests.models import tiny
 
 HAS_LIBTPU = importlib.util.find_spec("libtpu") is not None
@@ -194,8 +194,8 @@ def test_the_compiler_says_what_a_refused_program_needs():
         "RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total "
         "memory required for HLO temporaries (47.68G) exceeds available HBM (15.75G)."
     )
-    assert programs.needed_bytes(message) == 47.68 * 2**30
-    assert programs.needed_bytes("RESOURCE_EXHAUSTED") == 0
+    assert compilation.needed_bytes(message) == 47.68 * 2**30
+    assert compilation.needed_bytes("RESOURCE_EXHAUSTED") == 0
 
 
 @pytest.mark.skipif(not HAS_LIBTPU, reason="needs libtpu, the TPU compiler")

@@ -2,7 +2,7 @@ import pytest
 
 from optical_jax.planning import roofline, topology
 from optical_jax.planning.collectives import Collective
-from optical_jax.planning.programs import Program
+from optical_jax.planning.compilation import Program
 
 PLACE = topology.parse("v5e:2x2")
 SUM = Collective(
