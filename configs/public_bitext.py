@@ -140,7 +140,7 @@ def config(
                 mode="extend",
                 size=vocabulary_size,
                 whole_words=whole_words,
-                spelled_names=40_000,
+                spelled_names=64_000,
                 row_multiple=8192,
             ),
             freeze=("encoder/layers/[1-9]",),

@@ -17,13 +17,22 @@ from typing import NamedTuple
 # Characters of the source and of the target that a unit may have.
 SHAPES = ((1, 0), (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1))
 ITERATIONS = 6
+# As many pairs tell how probable units are.
+COUNTED = 1000
 # Of two words that are spelt alike every character tells this much, in nats, of the
 # other's on the mean; "Mungu" tells less of "God".
 MIN_SHARED = 0.75
 ROUNDS = 3
+# Words that merely stand in the same sentences have to tell more; each name is given the
+# one that tells most.
+MIN_SHARED_BESIDE = 1.0
+# Those that tell less at first are not looked at again.
+MIN_LIKELY = 0.5
+ROUNDS_BESIDE = 2
 # Fewer pairs teach chance.
 MIN_PAIRS = 50
-ORDER = 4
+# Names of a few thousand sentences teach no longer histories.
+ORDER = 2
 BEAM = 12
 # A unit is looked for among this many of the likeliest for its source string.
 CHOICES = 8
@@ -138,7 +147,9 @@ class Transliterator:
         return value
 
 
-def learn(pairs: Collection[tuple[str, str]]) -> Transliterator | None:
+def learn(
+    pairs: Collection[tuple[str, str]], beside: Collection[tuple[str, str]] = ()
+) -> Transliterator | None:
     """Learn from words and what they are linked to in translations.
 
     Some are spelt alike, the others are translations: a model of all tells them apart, and
@@ -146,31 +157,60 @@ def learn(pairs: Collection[tuple[str, str]]) -> Transliterator | None:
 
     Args:
         pairs: (source word, target word), each once.
+        beside: further ones, of which few are spelt alike: words of the same sentences.
 
     Returns:
-        The transliterator; None where too few pairs (`MIN_PAIRS`) are spelt alike.
+        The transliterator; None where too few of `pairs` (`MIN_PAIRS`) are spelt alike.
     """
     every = sorted(pair for pair in pairs if pair[0] != pair[1])
+    further = sorted(pair for pair in beside if pair[0] != pair[1])
     alike = every
     for _ in range(ROUNDS):
         if len(alike) < MIN_PAIRS:
             return None
-        probabilities = _maximise(alike)
-        information = _Information(alike, probabilities)
-        aligned = {pair: _align(pair, probabilities) for pair in every}
-        alike = [pair for pair in every if information.of(aligned[pair]) >= MIN_SHARED]
+        told = _told(every, _Information(alike))
+        alike = [pair for pair in every if told[pair] >= MIN_SHARED]
+    for _ in range(ROUNDS_BESIDE if further else 0):
+        if len(alike) < MIN_PAIRS:
+            return None
+        told = _told([*every, *further], _Information(alike))
+        clear = {pair for pair in every if told[pair] >= MIN_SHARED_BESIDE}
+        further = [pair for pair in further if told[pair] >= MIN_LIKELY]
+        best = _mutual({pair: told[pair] for pair in further})
+        clear |= {pair for pair in best if told[pair] >= MIN_SHARED_BESIDE}
+        alike = sorted(clear)
     if len(alike) < MIN_PAIRS:
         return None
-    return Transliterator([aligned[pair] for pair in alike])
+    units = _Information(alike).units
+    aligned = [_align(pair, units) for pair in alike]
+    # Units of the pairs that were not counted may be unknown.
+    return Transliterator([units for units in aligned if units])
+
+
+def _told(
+    pairs: Sequence[tuple[str, str]], information: "_Information"
+) -> dict[tuple[str, str], float]:
+    return {pair: information.of(_align(pair, information.units)) for pair in pairs}
+
+
+def _mutual(told: Mapping[tuple[str, str], float]) -> set[tuple[str, str]]:
+    """Return the pairs whose words tell of no others more than of each other."""
+    best: dict[tuple[int, str], float] = {}
+    for pair, value in told.items():
+        for key in enumerate(pair):
+            best[key] = max(value, best.get(key, -math.inf))
+    return {
+        pair
+        for pair, value in told.items()
+        if all(value == best[key] for key in enumerate(pair))
+    }
 
 
 class _Information:
     """How much more often strings stand for each other than they would by chance."""
 
-    def __init__(
-        self, words: Sequence[tuple[str, str]], probabilities: Mapping[Unit, float]
-    ):
-        self._units = probabilities
+    def __init__(self, words: Sequence[tuple[str, str]]):
+        self.units = _maximise(words)
         self._letters = [
             collections.Counter(itertools.chain.from_iterable(side))
             for side in zip(*words, strict=True)
@@ -192,11 +232,12 @@ class _Information:
             )
             for character in side
         )
-        return math.log(self._units[unit]) - apart
+        return math.log(self.units[unit]) - apart
 
 
 def _maximise(words: Sequence[tuple[str, str]]) -> dict[Unit, float]:
     """Return the probabilities of units by expectation maximisation."""
+    words = words[:: -(-len(words) // COUNTED)]
     probabilities: dict[Unit, float] = {}
     for _ in range(ITERATIONS):
         counts: dict[Unit, float] = collections.defaultdict(float)

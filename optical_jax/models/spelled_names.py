@@ -11,14 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import tokenizers
 
-from optical_jax.data import alignment, lexicon, phrases, transliteration
+from optical_jax.data import alignment, transliteration
 from optical_jax.data.sources import Pair
-from optical_jax.models import word_ends
+from optical_jax.models import name_pairs, word_ends
 
-# The names linked most often are enough to learn from.
-NAMES = 3000
-# Shorter words coincide with others by chance.
-MIN_LETTERS = 4
 # Spellings of a word that are tried, and how probable each must be.
 SPELLINGS = 6
 MIN_PROBABILITY = 0.05
@@ -26,8 +22,6 @@ MIN_PROBABILITY = 0.05
 LENGTHENED = 1.5
 # Words that the target side has this often are learnt from their sentences.
 LEARNT = 2
-# Words that the source side has this often in lower case have translations, not spellings.
-COMMON = 5
 
 
 def find(
@@ -52,7 +46,7 @@ def find(
     Returns:
         {student's piece: teacher's piece}; empty where the bitext teaches no spelling.
     """
-    model = transliteration.learn(_linked_names(pairs))
+    model = transliteration.learn(name_pairs.linked(pairs), name_pairs.beside(pairs))
     if model is None:
         return {}
     # A piece that is marked as a whole word splits no longer one.
@@ -72,14 +66,14 @@ def find(
     def offer(text: str, probability: float, piece: str) -> None:
         new = mark + (text.capitalize() if cased else text) + end
         if (
-            len(text) >= MIN_LETTERS
+            len(text) >= name_pairs.MIN_LETTERS
             and new not in known
             and probability > found.get(new, (0.0, ""))[0]
         ):
             found[new] = (probability, piece)
 
     words: dict[str, str] = {}
-    for piece, word in _words(teacher, mark=mark, common=_common(pairs)):
+    for piece, word in _words(teacher, [pair.source for pair in pairs], mark=mark):
         words.setdefault(word, piece)  # of "Serbia" and "serbia" the commoner
     # Those of the bitext that are too rare for pieces of their own come first.
     for word, text in model.words:
@@ -95,51 +89,27 @@ def find(
     return {new: piece for new, (_, piece) in itertools.islice(found.items(), size)}
 
 
-def _linked_names(pairs: Sequence[Pair]) -> set[tuple[str, str]]:
-    """Return frequent names of the source side, each with the word it is mostly linked to."""
-    counts: dict[str, collections.Counter[str]] = collections.defaultdict(
-        collections.Counter
-    )
-    for linked in phrases.link(pairs):
-        is_name = lexicon.names(linked.pair.source, linked.source)
-        links = linked.links.tolist()
-        sources = collections.Counter(i for i, _ in links)
-        targets = collections.Counter(j for _, j in links)
-        for i, j in links:
-            if is_name[i] and sources[i] == targets[j] == 1:
-                counts[linked.source[i].word][linked.target[j].word] += 1
-    alike = {
-        (name, word): count
-        for name, found in counts.items()
-        for word, count in found.items()
-        if name.isalpha()
-        and len(name) >= MIN_LETTERS
-        and name != word
-        and "'" not in word
-        and 2 * count > found.total()
-    }
-    return set(sorted(alike, key=lambda pair: (-alike[pair], pair))[:NAMES])
-
-
-def _common(pairs: Sequence[Pair]) -> set[str]:
-    """Return the words that the source side has in lower case, in some of its sentences."""
-    counts: collections.Counter[str] = collections.Counter()
-    for pair in pairs:
-        counts.update({word for word in pair.source.split() if word.islower()})
-    return {word for word, count in counts.items() if count >= COMMON}
-
-
 def _words(
-    teacher: tokenizers.Tokenizer, *, mark: str, common: set[str]
+    teacher: tokenizers.Tokenizer, texts: Sequence[str], *, mark: str
 ) -> Iterator[tuple[str, str]]:
-    """Yield the teacher's pieces that are whole words, and these in small letters."""
+    """Yield the teacher's pieces that are whole words, and these in small letters.
+
+    What the texts have in small letters has translations, not spellings: it comes last, and
+    not at all where it is common.
+    """
     vocabulary = teacher.get_vocab(with_added_tokens=False)
+    small = name_pairs.in_small_letters(texts)
+    last = []
     for piece in sorted(vocabulary, key=vocabulary.__getitem__):
         word = piece.removeprefix(mark)
-        whole = piece.startswith(mark) and word.isalpha() and len(word) >= MIN_LETTERS
         folded = word.casefold()
-        if whole and folded not in common:
-            yield piece, folded
+        whole = piece.startswith(mark) and word.isalpha()
+        if whole and len(word) >= name_pairs.MIN_LETTERS:
+            if not small[folded]:
+                yield piece, folded
+            elif small[folded] < name_pairs.COMMON:
+                last.append((piece, folded))
+    yield from last
 
 
 def _prefixes(word: str) -> Iterator[str]:
