@@ -76,3 +76,14 @@ def test_copies_and_translations_teach_nothing():
     names = _names(200)
     assert transliteration.learn({(name, name) for name in names}) is None
     assert transliteration.learn({(n, _respell(n)) for n in names[:20]}) is None
+
+
+def test_spellings_are_found_among_words_of_the_same_sentences():
+    rng = random.Random(3)
+    new = sorted(set(_names(60, seed=2)) - set(_names(120)))
+    right = {(name, _respell(name)) for name in new if name != _respell(name)}
+    wrong = {(name, _name(rng)[::-1]) for name in new for _ in range(4)}
+    model = transliteration.learn(_pairs(_respell), right | wrong)
+    assert len(right.intersection(model.words)) >= 0.9 * len(right)
+    assert len(wrong.intersection(model.words)) <= 0.1 * len(right)
+    assert not right.intersection(transliteration.learn(_pairs(_respell)).words)

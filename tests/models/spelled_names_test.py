@@ -131,6 +131,19 @@ def test_starts_of_copied_words_are_not_made_unless_words_have_ends(teacher, pai
     assert some + word_ends.END in marked
 
 
+def test_an_odd_spelling_is_found_beside_a_name_of_one_sentence(teacher, pairs, names):
+    # As no other name is spelt.
+    odd = {_spell(n)[0] + "y" + _spell(n)[2:]: n for n in names[90:]}
+    beside = [
+        Pair(f"they saw {n} and left", f"liacha {w.title()}") for w, n in odd.items()
+    ]
+    given = {"teacher": teacher, "student": teacher, "copied": {}, "size": 1000}
+    right = {word: name.lower() for word, name in odd.items()}
+    found = spelled_names.find(pairs + beside, **given)
+    assert len(right.items() & found.items()) >= 0.9 * len(right)
+    assert not right.keys() & spelled_names.find(pairs, **given).keys()
+
+
 def test_bitext_without_respelt_names_gives_none(teacher):
     pairs = [Pair("they saw it", "wao liona ni")] * 20
     assert not spelled_names.find(
