@@ -5,9 +5,9 @@
     python -m optical_jax.evaluate --workdir work/xquad_mr --collection COLLECTIONS/xquad \
         --queries mr --topline_queries en --no-titles
 
-RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, 2 cores shared with other
-work: 1600 steps in 15 min, preparation included. R@10 .670, RR@10 .456; topline .982, .908
-(with the vocabulary of 0.4.0: results/objectives.json).
+RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, one core: 2400 steps in
+38 min, preparation included. R@10 .705, RR@10 .487; topline .982, .908
+(results/objectives.json).
 """
 
 from configs import public_bitext as pb
