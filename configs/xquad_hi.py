@@ -5,9 +5,9 @@
     python -m optical_jax.evaluate --workdir work/xquad_hi --collection COLLECTIONS/xquad \
         --queries hi --topline_queries en --no-titles
 
-RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, 2 cores shared with other
-work: 1200 steps in 17 min, preparation included. R@10 .770, RR@10 .568; topline .982, .908
-(with the vocabulary of 0.4.0: results/objectives.json).
+RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, one core: 1800 steps in
+29 min, preparation included. R@10 .847, RR@10 .672; topline .982, .908
+(results/objectives_names.json).
 """
 
 from configs import public_bitext as pb
