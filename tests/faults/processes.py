@@ -20,7 +20,17 @@ from typing import Any, NamedTuple
 import jax
 
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["tests.faults.campaign", "optical_jax.evaluate"])
+# What the campaign imports; the campaign itself is run again in every process as its main
+# module, which runpy warns of where it has been imported.
+_SERVER.set_forkserver_preload(
+    [
+        *(
+            f"tests.faults.{name}"
+            for name in ("damages", "fuzzing", "groups", "kills", "memory")
+        ),
+        "optical_jax.evaluate",
+    ]
+)
 
 
 class Ended(NamedTuple):
