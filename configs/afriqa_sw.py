@@ -26,6 +26,7 @@ def get_config() -> Config:
             *pb.flores("swh_Latn"),
             *pb.ntrex("swa"),
             *pb.tatoeba("swh"),
+            *pb.freedict_swahili(),
             *pb.questions("swa"),
         ),
         steps=1600,

@@ -90,6 +90,30 @@ def words(code: str, *, weight: float = 0.3) -> tuple[BitextSource, ...]:
     return (BitextSource(name="words", format="muse", source=source, weight=weight),)
 
 
+def freedict_swahili(*, weight: float = 0.3) -> tuple[BitextSource, ...]:
+    """Return the entries of FreeDict's Swahili dictionaries, of both directions."""
+    return tuple(
+        BitextSource(
+            name=f"freedict-{name}",
+            format="tei",
+            source=f"freedict-swahili/{name}/{name}.tei",
+            reverse=reverse,
+            weight=weight,
+        )
+        for name, reverse in (("eng-swh", False), ("swh-eng", True))
+    )
+
+
+def gatitos(code: str, *, weight: float = 0.3) -> tuple[BitextSource, ...]:
+    """Return the words of a GATITOS lexicon."""
+    source = f"gatitos/en_{code}.tsv"
+    return (
+        BitextSource(
+            name=f"gatitos-{code}", format="gatitos", source=source, weight=weight
+        ),
+    )
+
+
 def questions(code: str, *, weight: float = 3.0) -> tuple[BitextSource, ...]:
     """Return AfriQA's training questions with their human translations; no judgments."""
     file = f"afriqa/data/queries/{code}/queries.afriqa.{code}.en.train.json"

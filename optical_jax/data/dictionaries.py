@@ -7,13 +7,12 @@ are written. Nothing is inflected: a form that has no entry has no translation.
 
 import dataclasses
 import functools
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from optical_jax.data import alignment, lexicon_file, textfile, xmlfile
+from optical_jax.data import alignment, dictionary_files, lexicon_file, textfile
 
 Key = tuple[str, ...]
 
@@ -120,7 +119,7 @@ def read(source: DictionarySource, *, root: Path) -> Dictionary:
     if source.format == "lexicon":
         dictionary = _of_lexicon(path, reverse=source.reverse)
     else:
-        rows = _READERS[source.format](path)
+        rows = dictionary_files.read(path, source.format)
         dictionary = Dictionary(
             entries=collect((*_turned(row, source.reverse), 1.0) for row in rows)
         )
@@ -194,60 +193,3 @@ def _of_lexicon(path: Path, *, reverse: bool) -> Dictionary:
         return Dictionary(entries=tables["any"])
     names = tables["name"] or None
     return Dictionary(entries=tables["any"], questions=tables["question"], names=names)
-
-
-# What an editor says of a translation, not a part of it: "pike (verb)".
-_REMARK = re.compile(r"(?<!\s)\s*[(\[][^()\[\]]*[)\]]")
-
-
-def _muse(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(textfile.read_lines(path), start=1):
-        cells = line.split()
-        if cells and len(cells) != 2:
-            raise ValueError(
-                f"{path}, line {number}: expected a word and its translation, got "
-                f"{line[:60]!r}; a file with tabs and several words is format 'tsv'"
-            )
-        if cells:
-            yield cells[0], cells[1]
-
-
-def _tsv(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(textfile.read_lines(path), start=1):
-        cells = line.split("\t")
-        if line.strip() and len(cells) < 2:
-            raise ValueError(
-                f"{path}, line {number}: expected two columns apart by a tab, got "
-                f"{line[:60]!r}"
-            )
-        if line.strip() and cells[0].strip() and cells[1].strip():
-            yield cells[0], cells[1]
-
-
-def _gatitos(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the rows; a line of several translations has strokes between them."""
-    for word, translations in _tsv(path):
-        for translation in _REMARK.sub("", translations).split("/"):
-            if translation.strip():
-                yield _REMARK.sub("", word), translation
-
-
-def _tei(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield headword and translation; older files list several in one definition."""
-    for entry in xmlfile.elements(path, tag="entry"):
-        found = [_text(e) for e in entry.iter("quote")]
-        if not found:
-            found = [
-                part
-                for e in entry.iter("def")
-                for part in re.split("[,;]", _REMARK.sub("", _text(e)))
-            ]
-        for headword in entry.iter("orth"):
-            yield from ((_text(headword), part) for part in found if part.strip())
-
-
-def _text(element: object) -> str:
-    return xmlfile.text_of(element, without=frozenset({"note"}))
-
-
-_READERS = {"muse": _muse, "gatitos": _gatitos, "tsv": _tsv, "tei": _tei}

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from optical_jax.data import jsontext, textfile, tmx, zefania
+from optical_jax.data import dictionary_files, jsontext, textfile, tmx, zefania
+
+
+_DICTIONARIES = ("muse", "gatitos", "tei")
 
 
 class Pair(NamedTuple):
@@ -34,8 +37,8 @@ class BitextSource:
     # "moses": two files with one sentence a line, the same number of lines; "tsv": one
     # file with two of its columns; "tmx": one translation memory; "zefania": two Bibles
     # in Zefania XML, joined verse by verse; "jsonl": a file with an object a line;
-    # "muse": a file with a word and its translation a line, a blank between them.
-    format: Literal["moses", "tsv", "jsonl", "muse", "tmx", "zefania"]
+    # "muse", "gatitos", "tei": dictionaries, see `dictionary_files`.
+    format: Literal["moses", "tsv", "jsonl", "muse", "gatitos", "tei", "tmx", "zefania"]
     # The file in the teacher's language, or the only one.
     source: str
     # The file in the student's language ("moses" and "zefania").
@@ -50,6 +53,8 @@ class BitextSource:
     quoted: bool = False
     # Which fields hold source and target ("jsonl").
     keys: tuple[str, str] = ("source", "target")
+    # Whether the words of a dictionary are translated into the teacher's language.
+    reverse: bool = False
     # Languages as BCP-47 codes; "sw" also finds "sw-KE" ("tmx").
     source_language: str = "en"
     target_language: str = ""
@@ -61,10 +66,15 @@ class BitextSource:
             raise ValueError(f"{where}: a name is not empty and has no '/'")
         if self.format in ("moses", "zefania") and not self.target:
             raise ValueError(f"{where}: format {self.format!r} needs a target file")
-        if self.format in ("tmx", "tsv", "jsonl", "muse") and self.target:
+        if self.format not in ("moses", "zefania") and self.target:
             raise ValueError(
                 f"{where}: format {self.format!r} reads one file, but target is "
                 f"{self.target!r}; leave it empty"
+            )
+        if self.reverse and self.format not in _DICTIONARIES:
+            raise ValueError(
+                f"{where}: reverse is for the dictionaries {', '.join(_DICTIONARIES)}, got "
+                f"format {self.format!r}; swap its files, columns, keys or languages"
             )
         if self.format == "tmx" and not self.target_language:
             raise ValueError(f"{where}: format 'tmx' needs a target_language")
@@ -96,8 +106,9 @@ def read(source: BitextSource, *, root: Path) -> list[Pair]:
         pairs = _read_tsv(files[0], source)
     elif source.format == "jsonl":
         pairs = _read_jsonl(files[0], source.keys)
-    elif source.format == "muse":
-        pairs = _read_words(files[0])
+    elif source.format in _DICTIONARIES:
+        rows = dictionary_files.read(files[0], source.format)
+        pairs = (row[::-1] for row in rows) if source.reverse else rows
     elif source.format == "tmx":
         languages = (source.source_language, source.target_language)
         pairs = tmx.read(files[0], languages=languages)
@@ -157,18 +168,6 @@ def _read_jsonl(path: Path, keys: tuple[str, str]) -> Iterator[tuple[str, str]]:
                 f"{source!r} and {target!r}"
             )
         yield source, target
-
-
-def _read_words(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(textfile.read_lines(path), start=1):
-        words = line.split()
-        if len(words) not in (0, 2):
-            raise ValueError(
-                f"{path}, line {number} must hold a word and its translation, got "
-                f"{len(words)} words; read sentences with format 'tsv' or 'moses'"
-            )
-        if words:
-            yield words[0], words[1]
 
 
 def _rows(path: Path, *, quoted: bool) -> Iterator[list[str]]:

@@ -187,5 +187,21 @@ def test_word_lists_hold_two_words_a_line(tmp_path: Path) -> None:
         Pair("sun", "jua"),
         Pair("moon", "mwezi"),
     ]
-    with pytest.raises(ValueError, match=r"bad, line 1 must hold .* got 3 words"):
+    with pytest.raises(ValueError, match=r"bad, line 1: expected a word and its translation"):
         sources.read(BitextSource(name="x", format="muse", source="bad"), root=root)
+
+
+def test_dictionaries_of_either_direction_are_bitext(tmp_path: Path) -> None:
+    tei = (
+        "<TEI><entry><form><orth>jua</orth></form><sense><cit><quote>sun</quote></cit>"
+        "<cit><quote>know</quote></cit></sense></entry></TEI>"
+    )
+    root = _write(tmp_path, g="car (x)\tkar/gadi\n", d=tei)
+    source = BitextSource(name="x", format="gatitos", source="g")
+    assert sources.read(source, root=root) == [Pair("car", "kar"), Pair("car", "gadi")]
+    source = BitextSource(name="x", format="tei", source="d", reverse=True)
+    assert sources.read(source, root=root) == [Pair("sun", "jua"), Pair("know", "jua")]
+    with pytest.raises(ValueError, match=r"reverse is for the dictionaries .*'tmx'"):
+        BitextSource(
+            name="x", format="tmx", source="d", target_language="sw", reverse=True
+        )
