@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 
 from optical_jax.data import dictionary_files, jsontext, textfile, tmx, zefania
 
-
 _DICTIONARIES = ("muse", "gatitos", "tei")
 
 

@@ -13,10 +13,11 @@ from optical_jax.models import (
     folder,
     hf,
     tokenizer_files,
-    vocabulary,
+    vocabulary_cache,
     weights,
 )
 from optical_jax.models.head import HeadConfig
+from optical_jax.models.vocabulary import VocabularyConfig
 
 _ID_FIELDS = (
     "pad_token_id",
@@ -32,14 +33,16 @@ def transplant(
     teacher_folder: Path,
     out: Path,
     pairs: Sequence[Pair],
-    config: vocabulary.VocabularyConfig,
+    config: VocabularyConfig,
     *,
     seed: int,
+    cache: Path,
 ) -> dict[str, int | float]:
     """Write a Hugging Face encoder folder like the teacher's with a transplanted vocabulary.
 
     The encoder's tensors but the embedding rows are copied bit for bit. Heads (pooler,
     language model, modules.json, 1_Pooling) are not: they were made for other inputs.
+    `cache` is the folder of transplants that were made before.
 
     Returns:
         The transplant's report.
@@ -59,8 +62,8 @@ def transplant(
         )
     old = weights.read(tensors[word])
     teacher = tokenizer_files.read(teacher_folder, rows=len(old))
-    made = vocabulary.transplant(
-        teacher, old.astype(np.float32), pairs, config, seed=seed
+    made = vocabulary_cache.transplant(
+        teacher, old.astype(np.float32), pairs, config, seed=seed, cache=cache
     )
     rows = made.embeddings.astype(old.dtype)
     settings["vocab_size"] = len(rows)

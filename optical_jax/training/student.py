@@ -70,6 +70,7 @@ def _made(
                 pairs(),
                 config.student.vocabulary,
                 seed=config.seed,
+                cache=Path(config.data.cache_dir).expanduser(),
             )
             say("vocabulary: " + ", ".join(f"{k} {v}" for k, v in report.items()))
     student = new_head.fit(

@@ -187,7 +187,9 @@ def test_word_lists_hold_two_words_a_line(tmp_path: Path) -> None:
         Pair("sun", "jua"),
         Pair("moon", "mwezi"),
     ]
-    with pytest.raises(ValueError, match=r"bad, line 1: expected a word and its translation"):
+    with pytest.raises(
+        ValueError, match=r"bad, line 1: expected a word and its translation"
+    ):
         sources.read(BitextSource(name="x", format="muse", source="bad"), root=root)
 
 

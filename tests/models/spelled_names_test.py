@@ -1,3 +1,4 @@
+import hashlib
 import random
 
 import numpy as np
@@ -6,7 +7,7 @@ import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers
 
 from optical_jax.data.sources import Pair
-from optical_jax.models import spelled_names, vocabulary, word_ends
+from optical_jax.models import spelled_names, vocabulary, vocabulary_cache, word_ends
 from optical_jax.models.vocabulary import VocabularyConfig
 
 _RESPELT = str.maketrans({"c": "k", "l": "r", "v": "b"})
@@ -149,3 +150,12 @@ def test_bitext_without_respelt_names_gives_none(teacher):
     assert not spelled_names.find(
         pairs, teacher=teacher, student=teacher, copied={}, size=10
     )
+
+
+def test_another_outcome_needs_another_format(teacher, pairs):
+    """If this fails, raise FORMAT: kept vocabularies are no longer what would be made."""
+    _, made = _transplant(teacher, pairs, spelled_names=50, whole_words=True)
+    assert made.report["spelled_names"] == 50
+    digest = hashlib.sha256(made.tokenizer.to_str().encode())
+    digest.update(np.rint(made.embeddings * 1000).astype(np.int64).tobytes())
+    assert (vocabulary_cache.FORMAT, digest.hexdigest()[:16]) == (1, "96f060f086010ef7")

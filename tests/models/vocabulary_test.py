@@ -174,6 +174,7 @@ def test_folder_opens_here_and_in_transformers(
         pairs + accented,
         VocabularyConfig(mode=mode, size=100),
         seed=0,
+        cache=tmp_path / "cache",
     )
     assert sorted(p.name for p in (tmp_path / "student").iterdir()) == [
         "config.json",
@@ -201,7 +202,8 @@ def test_folder_is_whole_or_absent(pairs: list[Pair], tmp_path: Path) -> None:
     config = VocabularyConfig(size=100)
 
     def transplant() -> None:
-        vocabulary_folder.transplant(teacher, tmp_path / "out", pairs, config, seed=0)
+        out, cache = tmp_path / "out", tmp_path / "cache"
+        vocabulary_folder.transplant(teacher, out, pairs, config, seed=0, cache=cache)
 
     transplant()
     with pytest.raises(ValueError, match="exists already"):
