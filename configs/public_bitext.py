@@ -5,6 +5,8 @@ publication, as they come: LaFAND-MT, MENYO-20k, FLORES-200, NTREX-128, TICO-19,
 Tatoeba, Zefania Bibles, ALT, AfriQA.
 """
 
+import dataclasses
+
 from optical_jax.config import (
     Config,
     DataConfig,
@@ -125,6 +127,16 @@ def questions(code: str, *, weight: float = 3.0) -> tuple[BitextSource, ...]:
             keys=("translated_question", "question"),
             weight=weight,
         ),
+    )
+
+
+def of_relative(
+    code: str, sources: tuple[BitextSource, ...], *, weight: float = 0.5
+) -> tuple[BitextSource, ...]:
+    """Return the bitext of a related language: words and names that both write alike."""
+    return tuple(
+        dataclasses.replace(s, name=f"{code}-{s.name}", weight=weight * s.weight)
+        for s in sources
     )
 
 

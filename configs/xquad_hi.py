@@ -13,23 +13,26 @@ RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, one core: 1800 
 from configs import public_bitext as pb
 from optical_jax.config import Config
 
+SOURCES = (
+    *pb.bible(
+        "HIN/Hindi Indian Revised Version Bible/"
+        "SF_2019-10-28_HIN_HIN2017EB_(HINDI INDIAN REVISED VERSION BIBLE).zip"
+    ),
+    *pb.tico19("hi"),
+    *pb.flores("hin_Deva"),
+    *pb.ntrex("hin"),
+    *pb.tatoeba("hin"),
+    *pb.words("hi"),
+    *pb.gatitos("hi"),
+)
+
 
 def get_config() -> Config:
     """Return the run."""
     return pb.config(
         "xquad_hi",
         "xquad",
-        (
-            *pb.bible(
-                "HIN/Hindi Indian Revised Version Bible/"
-                "SF_2019-10-28_HIN_HIN2017EB_(HINDI INDIAN REVISED VERSION BIBLE).zip"
-            ),
-            *pb.tico19("hi"),
-            *pb.flores("hin_Deva"),
-            *pb.ntrex("hin"),
-            *pb.tatoeba("hin"),
-            *pb.words("hi"),
-        ),
+        SOURCES,
         steps=1800,
         cache_teacher=False,
         vocabulary_size=24_000,

@@ -11,6 +11,7 @@ RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, one core: 2400 
 """
 
 from configs import public_bitext as pb
+from configs import xquad_hi
 from optical_jax.config import Config
 from optical_jax.data.sources import BitextSource
 
@@ -32,8 +33,11 @@ def get_config() -> Config:
             *pb.flores("mar_Deva"),
             *pb.ntrex("mar"),
             *pb.tatoeba("mar"),
+            # Konkani and Hindi: many of their words are Marathi's, and all of their names.
+            *pb.gatitos("gom"),
+            *pb.of_relative("hi", xquad_hi.SOURCES),
         ),
         steps=2400,
         cache_teacher=False,
-        vocabulary_size=24_000,
+        vocabulary_size=40_000,
     )
