@@ -1,8 +1,8 @@
 """Where public bitext lies: sources by the language code that each publisher uses.
 
 Not a preset. File names are relative to --data.root, a folder with one folder a
-publication, as they come: LaFAND-MT, MENYO-20k, FLORES-200, NTREX-128, TICO-19, HornMT,
-Tatoeba, Zefania Bibles, ALT, AfriQA.
+publication, as they come: LaFAND-MT, MENYO-20k, FLORES-200, NTREX-128, NLLB-Seed, TICO-19,
+HornMT, Tatoeba, Zefania Bibles, ALT, AfriQA; dictionaries of MUSE, GATITOS, FreeDict.
 """
 
 import dataclasses
@@ -53,6 +53,11 @@ def ntrex(code: str) -> tuple[BitextSource, ...]:
     """Return the news of NTREX-128."""
     stem = "ntrex/NTREX-128/newstest2019"
     return (moses("ntrex", f"{stem}-src.eng.txt", f"{stem}-ref.{code}.txt"),)
+
+
+def nllb_seed(code: str) -> tuple[BitextSource, ...]:
+    """Return the Wikipedia sentences of NLLB-Seed."""
+    return (moses("nllb-seed", "nllb-seed/eng_Latn", f"nllb-seed/{code}"),)
 
 
 def tico19(code: str, file: str | None = None) -> tuple[BitextSource, ...]:

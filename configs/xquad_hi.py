@@ -24,6 +24,11 @@ SOURCES = (
     *pb.tatoeba("hin"),
     *pb.words("hi"),
     *pb.gatitos("hi"),
+    # Bhojpuri, Chhattisgarhi, Magahi: Wikipedia's names and much of its words in Hindi's
+    # spelling.
+    *pb.of_relative("bho", (*pb.nllb_seed("bho_Deva"), *pb.gatitos("bho"))),
+    *pb.of_relative("hne", (*pb.nllb_seed("hne_Deva"), *pb.gatitos("hne"))),
+    *pb.of_relative("mag", (*pb.nllb_seed("mag_Deva"), *pb.gatitos("mag"))),
 )
 
 
@@ -35,5 +40,5 @@ def get_config() -> Config:
         SOURCES,
         steps=1800,
         cache_teacher=False,
-        vocabulary_size=24_000,
+        vocabulary_size=32_000,
     )

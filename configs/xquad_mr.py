@@ -39,5 +39,5 @@ def get_config() -> Config:
         ),
         steps=2400,
         cache_teacher=False,
-        vocabulary_size=40_000,
+        vocabulary_size=48_000,
     )
