@@ -5,9 +5,9 @@
     python -m optical_jax.evaluate --workdir work/afriqa_ig --collection COLLECTIONS/afriqa \
         --queries ibo-test --topline_queries ibo-en-test --no-titles
 
-RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, one core: 800 steps in
-13 min, preparation included. R@10 .883, RR@10 .662; topline .919, .738
-(with 40,000 spelled names: results/objectives.json).
+RAW: see configs/public_bitext.py. 2026-11-24, seed 0, AMD EPYC, one core: 800 steps in
+13 min, preparation included. R@10 .878, RR@10 .656; topline .919, .738
+(results/objectives.json).
 """
 
 from configs import public_bitext as pb

@@ -5,9 +5,9 @@
     python -m optical_jax.evaluate --workdir work/afriqa_rw --collection COLLECTIONS/afriqa \
         --queries kin-test --topline_queries kin-en-test --no-titles
 
-RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, one core: 800 steps in
+RAW: see configs/public_bitext.py. 2026-11-24, seed 0, AMD EPYC, one core: 800 steps in
 10 min, preparation included. R@10 .803, RR@10 .616; topline .916, .750
-(results/objectives_names.json).
+(results/objectives.json).
 """
 
 from configs import public_bitext as pb

@@ -5,9 +5,9 @@
     python -m optical_jax.evaluate --workdir work/xquad_de --collection COLLECTIONS/xquad \
         --queries de --topline_queries en --no-titles
 
-RAW: see configs/public_bitext.py. 2026-11-23, seed 0, AMD EPYC, one core: 1800 steps in
-30 min, preparation included. R@10 .903, RR@10 .723; topline .982, .908
-(with 40,000 spelled names: results/objectives.json).
+RAW: see configs/public_bitext.py. 2026-11-24, seed 0, AMD EPYC, one core: 1800 steps in
+30 min, preparation included. R@10 .904, RR@10 .725; topline .982, .908
+(results/objectives.json).
 """
 
 from configs import public_bitext as pb
