@@ -153,8 +153,7 @@ def config(
     exclude_but: tuple[str, ...] = (),
     steps: int = 400,
     cache_teacher: bool = True,
-    vocabulary_size: int = 12_000,
-    whole_words: bool = True,
+    word_parts: int = 16_000,
 ) -> Config:
     """Return the run that every language of the comparison shares.
 
@@ -165,8 +164,7 @@ def config(
         exclude_but: query sets of the collection that may be in it: training splits.
         steps: of training.
         cache_teacher: whether to; in less than an epoch it saves nothing.
-        vocabulary_size: pieces of the language; words that are seen twice have one each.
-        whole_words: whether new pieces are whole words; see `VocabularyConfig`.
+        word_parts: parts of words to choose from; see `VocabularyConfig`.
     """
     return Config(
         name=name,
@@ -179,8 +177,10 @@ def config(
         student=StudentConfig(
             vocabulary=VocabularyConfig(
                 mode="extend",
-                size=vocabulary_size,
-                whole_words=whole_words,
+                # All words that are seen twice, and all that dictionaries list.
+                size=150_000,
+                whole_words=True,
+                word_parts=word_parts,
                 spelled_names=64_000,
                 row_multiple=8192,
             ),
@@ -191,6 +191,7 @@ def config(
             sources=sources,
             exclude=(f"work/collections/{collection}",),
             exclude_but=exclude_but,
+            split_words=0.1,
             # The longest sentences cost most of the time.
             cleaning=CleaningConfig(max_characters=300),
             batch_size=32,

@@ -30,7 +30,5 @@ def get_config() -> Config:
         ),
         steps=1800,
         cache_teacher=False,
-        vocabulary_size=24_000,
-        # Compounds that the bitext lacks split into parts that it has.
-        whole_words=False,
+        word_parts=32_000,
     )

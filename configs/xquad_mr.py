@@ -37,7 +37,7 @@ def get_config() -> Config:
             *pb.gatitos("gom"),
             *pb.of_relative("hi", xquad_hi.SOURCES),
         ),
-        steps=2400,
+        steps=1600,
         cache_teacher=False,
-        vocabulary_size=48_000,
+        word_parts=32_000,
     )

@@ -74,6 +74,9 @@ class DataConfig:
     code_switch: CodeSwitchConfig = CodeSwitchConfig()
     # Share of targets that lose their accents or tone marks, as in typed questions.
     unmarked: float = 0.3
+    # Share of the student's words with a piece of their own that are read as their parts, as
+    # words that the bitext lacks are (`student.vocabulary.word_parts`).
+    split_words: float = 0.0
     # What the objective "scores" has the teacher score.
     passages: PassagesConfig = PassagesConfig()
     # Queries with documents, for retrieval training.
@@ -183,6 +186,15 @@ class Config:
         )
         _require(
             0 <= data.unmarked <= 1, "data.unmarked", "between 0 and 1", data.unmarked
+        )
+        _require(
+            0 <= data.split_words < 1, "data.split_words", "in [0, 1)", data.split_words
+        )
+        _require(
+            not data.split_words or self.student.vocabulary.whole_words,
+            "data.split_words",
+            "0 without student.vocabulary.whole_words, whose words have parts",
+            data.split_words,
         )
         _require(
             optimizer.learning_rate > 0,

@@ -28,6 +28,14 @@ from optical_jax.config import Config, DataConfig, OptimizerConfig, StudentConfi
             {"student": StudentConfig(dropout=1.0)},
             r"student\.dropout must be in \[0, 1\)",
         ),
+        (
+            {"data": DataConfig(split_words=1.0)},
+            r"data\.split_words must be in \[0, 1\), got 1\.0",
+        ),
+        (
+            {"data": DataConfig(split_words=0.1)},
+            r"data\.split_words must be 0 without student\.vocabulary\.whole_words",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused(fields, message):

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from optical_jax.data import teacher_vectors, tokenize
+from optical_jax.data import teacher_vectors, tokenize, word_splits
 
 
 @runtime_checkable
@@ -52,6 +52,8 @@ class Field:
     column: str | None = None
     # Vectors computed earlier; they go into the batch in place of token ids.
     cached: teacher_vectors.TeacherVectors | None = None
+    # What splits words of the text while training.
+    splits: word_splits.WordSplits | None = None
     # Columns of numbers of the example; each becomes an array [b numbers] of the field.
     numbers: tuple[str, ...] = ()
     # Further arrays [b ...], made of the batch's rows and this field's padded arrays.

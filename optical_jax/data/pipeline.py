@@ -97,10 +97,21 @@ class Assemble:
         own = np.arange(len(rows)) if self.own is None else self.own
         longest, mine = self.reader.batch(rows, own)
         bucket = next((b for b in self.buckets if b >= longest), longest)
+        numbers = np.array([number for number, _ in rows], np.int64)
         batch = {}
         for name, field in self.fields.items():
-            flat = [e for _, row in mine for e in row[name]]
             columns = field.longest if field.cached else min(bucket, field.longest)
+            if field.splits is not None:
+                split = field.splits.of_batch(numbers)
+                mine = [
+                    (
+                        n,
+                        row
+                        | {name: [split(e, number=n, room=columns) for e in row[name]]},
+                    )
+                    for n, row in mine
+                ]
+            flat = [e for _, row in mine for e in row[name]]
             padded = tokenize.pad(flat, columns, pad_id=field.text.pad_id)
             more = {k: make(mine, padded) for k, make in field.extras.items()}
             for column in field.numbers:

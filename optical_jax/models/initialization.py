@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from optical_jax.data import alignment
 from optical_jax.data.sources import Pair
-from optical_jax.models import word_ends
+from optical_jax.models import word_ends, word_parts
 
 # A longer run of pieces is text without spaces rather than a word: it is aligned by piece.
 MAX_PIECES_PER_WORD = 8
@@ -79,7 +79,12 @@ def from_alignment(
     )
     frequency = collections.Counter(word for sentence in targets for word in sentence)
     return from_lexicon(
-        pieces, lexicon, frequency, teacher=teacher, embeddings=embeddings
+        pieces,
+        lexicon,
+        frequency,
+        teacher=teacher,
+        embeddings=embeddings,
+        splits=word_parts.splits(student, teacher),
     )
 
 
@@ -90,9 +95,16 @@ def from_lexicon(
     *,
     teacher: tokenizers.Tokenizer,
     embeddings: Float[np.ndarray, "v d"],
+    splits: Mapping[str, Sequence[str]],
 ) -> Rows:
-    """Do what `from_alignment` does, with a lexicon of words as joined pieces."""
-    carriers = _carriers(pieces, lexicon, frequency)
+    """Do what `from_alignment` does, with a lexicon of words as joined pieces.
+
+    `splits` are parts of words that are pieces (`word_parts.splits`): what those words
+    translate to is what their parts mean, too.
+    """
+    carriers = _carriers(
+        pieces, lexicon, frequency, splits=splits, known=_known(teacher)
+    )
     translated = _keep_largest((carriers @ lexicon.probabilities).tocsr(), TRANSLATIONS)
     mass = np.asarray(translated.sum(axis=1)).ravel()
     aligned = mass > 0
@@ -115,7 +127,7 @@ def from_spelling(
     embeddings: Float[np.ndarray, "v d"],
 ) -> Rows:
     """Return the teacher's rows of the pieces, else the mean of their spelling's."""
-    known = teacher.get_vocab(with_added_tokens=True)
+    known = _known(teacher)
     bare = list(map(word_ends.bare, pieces))
     found = [
         [known[piece]] if piece in known else spelling
@@ -154,6 +166,10 @@ def _spellings(pieces: Sequence[str], teacher: tokenizers.Tokenizer) -> list[lis
     ]
 
 
+def _known(teacher: tokenizers.Tokenizer) -> dict[str, int]:
+    return teacher.get_vocab(with_added_tokens=True)
+
+
 def _unknown_id(tokenizer: tokenizers.Tokenizer) -> int | None:
     for name in ("[UNK]", "<unk>"):
         if tokenizer.token_to_id(name) is not None:
@@ -162,19 +178,27 @@ def _unknown_id(tokenizer: tokenizers.Tokenizer) -> int | None:
 
 
 def _carriers(
-    pieces: Sequence[str], lexicon: alignment.Lexicon, frequency: Mapping[str, int]
+    pieces: Sequence[str],
+    lexicon: alignment.Lexicon,
+    frequency: Mapping[str, int],
+    *,
+    splits: Mapping[str, Sequence[str]],
+    known: Mapping[str, int],
 ) -> scipy.sparse.csr_matrix:
     """Return how often each word, by column, brings each piece, by row.
 
     Words that translate to themselves say nothing about their pieces: "##son" is not
-    "john".
+    "john". Of the parts of words that are pieces, those that the teacher has stay its own.
     """
     row = {piece: i for i, piece in enumerate(pieces)}
     entries = [
         (row[piece], column, frequency[word])
         for column, word in enumerate(lexicon.target_words)
         if not _is_copied(word, lexicon)
-        for piece in word.split(" ")
+        for piece in (
+            *word.split(" "),
+            *(p for p in splits.get(word, ()) if word_ends.bare(p) not in known),
+        )
         if piece in row
     ]
     rows, columns, values = np.array(entries, np.int64).reshape(-1, 3).T
@@ -204,7 +228,7 @@ def _word_rows(
     teacher: tokenizers.Tokenizer,
     embeddings: Float[np.ndarray, "v d"],
 ) -> Float[np.ndarray, "w d"]:
-    known, unknown = teacher.get_vocab(with_added_tokens=True), _unknown_id(teacher)
+    known, unknown = _known(teacher), _unknown_id(teacher)
     # Unigram spells a piece that it does not know as the text does.
     ids = [[known.get(piece, unknown) for piece in word.split(" ")] for word in words]
     return np.array([embeddings[i].mean(axis=0) for i in ids])

@@ -5,6 +5,7 @@ into words; what they need beyond that is read off the text, not off a list of l
 """
 
 import collections
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import tokenizers
 from tokenizers import models, trainers
 
-from optical_jax.models import accents, names, word_ends
+from optical_jax.models import accents, names, piece_table, word_ends, word_parts
 
 # Longer words are unknown to WordPiece tokenizers as usually set up (100 characters); in
 # languages without spaces words are whole clauses.
@@ -30,6 +31,8 @@ def train(
     replace: bool,
     copied: Mapping[str, int],
     whole_words: bool = False,
+    parts: int = 0,
+    spared: Set[str] = frozenset(),
 ) -> tokenizers.Tokenizer:
     """Return the teacher's tokenizer with the pieces of the texts' language.
 
@@ -44,7 +47,11 @@ def train(
         copied: Words, with their counts, that should go on splitting as the teacher
             splits them (`models.names`). No pieces are made of them, and none is
             kept that splits them more often than other words.
-        whole_words: Make pieces that end words alone (`models.word_ends`).
+        whole_words: Make pieces that end words alone (`models.word_ends`). Words that
+            are a text of their own, as in dictionaries, have one each however rare.
+        parts: With `whole_words`, how many pieces for other words to choose from
+            (`models.word_parts`); 0: none is made but of letters that no name has.
+        spared: Further names that parts should not split.
 
     Raises:
         ValueError: if the teacher's tokenizer is of another kind.
@@ -65,78 +72,97 @@ def train(
                 f"one's is {kind}; leave it out"
             )
         last = word_ends.last_pieces(state)
-        state = _extended(word_ends.marked(state), dict.fromkeys(last, 0.0))
-    shell = tokenizers.Tokenizer.from_str(json.dumps(state))
-    if kind == "WordPiece" and _has_long_words(shell, texts):
+        state = piece_table.extended(word_ends.marked(state), dict.fromkeys(last, 0.0))
+    if kind == "WordPiece" and _has_long_words(piece_table.load(state), texts):
         state["model"]["max_input_chars_per_word"] = MAX_WORD_LENGTH
+    shell = piece_table.load(state)
     own = names.leave_out(texts, copied) if copied else texts
+    words: dict[str, float] = {}
+    if whole_words:
+        split = list(_words(shell, own))
+        words = _common_words(split, size=size, min_frequency=min_frequency)
+    if parts:
+        types = {word for sentence in split for word in sentence}
+        chosen = _parts(shell, types, size=parts, names_=spared | set(copied))
+        return piece_table.add(shell, [*words, *chosen])
     train_pieces = _train_wordpiece if kind == "WordPiece" else _train_unigram
     pieces = train_pieces(shell, own, size=size, min_frequency=min_frequency)
     if whole_words:
-        pieces = _whole_words(
-            shell,
-            own,
-            pieces,
-            size=size,
-            min_frequency=min_frequency,
-            of_names=names.letters(copied),
-        )
-    assemble = _replaced if replace else _extended
-    student = _load(assemble(state, pieces))
+        of_names = names.letters(copied)
+        pieces = words | _letters(pieces) | _of_other_letters(pieces, of_names)
+    assemble = _replaced if replace else piece_table.extended
+    student = piece_table.load(assemble(state, pieces))
     used = _count(student, own)
     harm: collections.Counter[str] = collections.Counter()
     changed = names.resplit(copied, teacher=teacher, student=student)
-    for word, parts in changed.items():
-        harm.update(dict.fromkeys(parts, copied[word]))
+    for word, found in changed.items():
+        harm.update(dict.fromkeys(found, copied[word]))
     # Longest match may never choose a piece that merging made on the way to longer ones.
     kept = {
         piece: score
         for piece, score in pieces.items()
-        if used[piece] >= max(min_frequency, harm[piece]) or len(_spelling(piece)) == 1
+        if used[piece] >= max(min_frequency, harm[piece])
+        or piece in words
+        or len(_spelling(piece)) == 1
     }
-    return _load(assemble(state, kept))
-
-
-def add(student: tokenizers.Tokenizer, pieces: Sequence[str]) -> tokenizers.Tokenizer:
-    """Return the tokenizer with further pieces; Unigram takes them for its rarest."""
-    state = json.loads(student.to_str())
-    rarest = 0.0
-    if state["model"]["type"] == "Unigram":
-        rarest = min(score for _, score in state["model"]["vocab"])
-    return _load(_extended(state, dict.fromkeys(pieces, rarest)))
+    return piece_table.load(assemble(state, kept))
 
 
 def _spelling(piece: str) -> str:
     return word_ends.bare(piece.removeprefix("##").removeprefix("▁"))
 
 
-def _whole_words(
-    shell: tokenizers.Tokenizer,
-    texts: Sequence[str],
-    pieces: Mapping[str, float],
+def _common_words(
+    texts: Sequence[Sequence[str]],
     *,
     size: int,
     min_frequency: int,
-    of_names: Set[str],
 ) -> dict[str, float]:
-    """Return the commonest words, letters in both forms, and pieces that no name has."""
-    counts = collections.Counter(
-        word for words in _words(shell, texts) for word in words
-    )
+    """Return the commonest words, and those that are a text of their own."""
+    counts: collections.Counter[str] = collections.Counter()
+    entries = set()
+    for words in texts:
+        counts.update(words)
+        if len(words) == 1:
+            entries.update(words)
     order = sorted(counts, key=lambda word: (-counts[word], word))
-    found = {word: 0.0 for word in order[:size] if counts[word] >= min_frequency}
-    for piece, score in pieces.items():
-        spelling = _spelling(piece)
-        if len(spelling) == 1:
-            letter = word_ends.bare(piece)
-            found |= {letter: score, letter + word_ends.END: score}
-        elif set(spelling) - of_names:
-            found[piece] = score
-    return found
+    common = (w for w in order if counts[w] >= min_frequency or w in entries)
+    return dict.fromkeys(itertools.islice(common, size), 0.0)
 
 
-def _load(state: dict[str, Any]) -> tokenizers.Tokenizer:
-    return tokenizers.Tokenizer.from_str(json.dumps(state))
+def _letters(pieces: Mapping[str, float]) -> dict[str, float]:
+    """Return the pieces of one letter, with a mark behind and without."""
+    letters = [word_ends.bare(piece) for piece in pieces if len(_spelling(piece)) == 1]
+    both = itertools.chain.from_iterable((c, c + word_ends.END) for c in letters)
+    return dict.fromkeys(both, 0.0)
+
+
+def _of_other_letters(
+    pieces: Mapping[str, float], of_names: Set[str]
+) -> dict[str, float]:
+    """Return the pieces with letters that no name has."""
+    return {
+        piece: score
+        for piece, score in pieces.items()
+        if len(_spelling(piece)) > 1 and set(_spelling(piece)) - of_names
+    }
+
+
+def _parts(
+    shell: tokenizers.Tokenizer, types: Set[str], *, size: int, names_: Set[str]
+) -> list[str]:
+    """Return pieces for words that are none, and every letter in both forms."""
+    words = sorted(map(word_ends.bare, types))
+    candidates = _train_wordpiece(shell, words, size=size, min_frequency=2)
+    longer = [
+        piece
+        for piece in candidates
+        if len(_spelling(piece)) > 1 and not word_parts.is_word(piece)
+    ]
+    letters = list(_letters(candidates))
+    own = [word for word in words if word not in names_]
+    chosen = word_parts.choose([*letters, *longer], own, sorted(names_), shell=shell)
+    return list(dict.fromkeys([*letters, *chosen]))
 
 
 def _count(
@@ -216,29 +242,6 @@ def _train_unigram(
         for piece, score in vocabulary
         if piece != "<unk>" and (used[piece] >= min_frequency or len(piece) == 1)
     }
-
-
-def _extended(state: dict[str, Any], pieces: dict[str, float]) -> dict[str, Any]:
-    """Put new pieces behind all of the teacher's.
-
-    Added tokens are written into the model's vocabulary: those behind its end would
-    otherwise be numbered anew, behind the new pieces.
-    """
-    model = state["model"]
-    added = {token["id"]: token["content"] for token in state["added_tokens"]}
-    if model["type"] == "Unigram":
-        vocab = list(model["vocab"])
-        vocab += [[added[i], 0.0] for i in sorted(added) if i >= len(vocab)]
-        taken = {piece for piece, _ in vocab}
-        vocab += [
-            [piece, score] for piece, score in pieces.items() if piece not in taken
-        ]
-        return {**state, "model": {**model, "vocab": vocab}}
-    ids = model["vocab"] | {content: i for i, content in added.items()}
-    fresh = [piece for piece in pieces if piece not in ids]
-    first = 1 + max(ids.values())
-    ids |= {piece: first + i for i, piece in enumerate(fresh)}
-    return {**state, "model": {**model, "vocab": ids}}
 
 
 def _replaced(state: dict[str, Any], pieces: dict[str, float]) -> dict[str, Any]:

@@ -14,10 +14,13 @@ import numpy as np
 import tokenizers
 from jaxtyping import Float
 
+from optical_jax.data import alignment
 from optical_jax.data.sources import Pair
 from optical_jax.models import (
     initialization,
+    name_pairs,
     names,
+    piece_table,
     spelled_names,
     subwords,
     trim,
@@ -41,6 +44,9 @@ class VocabularyConfig:
     # ("extend", WordPiece): names that the bitext does not hold go on splitting as the
     # teacher splits them.
     whole_words: bool = False
+    # Parts of words to choose further pieces from, for words that the bitext lacks
+    # ("whole_words"); those that would split names are left out. 0: none.
+    word_parts: int = 0
     # Further pieces: words of the teacher's vocabulary as the student's language may spell
     # them, told from the names of the bitext ("alignment" alone). 0: none.
     spelled_names: int = 0
@@ -58,6 +64,11 @@ class VocabularyConfig:
                 raise ValueError(
                     f"vocabulary.{name} must be at least 1, got {getattr(self, name)}"
                 )
+        if self.word_parts < 0 or (self.word_parts and not self.whole_words):
+            raise ValueError(
+                "vocabulary.word_parts must be 0, or more with vocabulary.whole_words, got "
+                f"{self.word_parts} with whole_words {self.whole_words}"
+            )
         if self.whole_words and self.mode != "extend":
             raise ValueError(
                 "vocabulary.whole_words is of vocabulary.mode 'extend', got "
@@ -129,6 +140,8 @@ def transplant(
         # A vocabulary of its own needs pieces for names too.
         copied=copied if config.mode == "extend" else {},
         whole_words=config.whole_words,
+        parts=config.word_parts,
+        spared=_names(pairs) if config.word_parts else frozenset(),
     )
     spelled: dict[str, str] = {}
     if config.spelled_names and config.initialization == "alignment":
@@ -140,7 +153,7 @@ def transplant(
             size=config.spelled_names,
             whole_words=config.whole_words,
         )
-        student = subwords.add(student, list(spelled))
+        student = piece_table.add(student, list(spelled))
     rows, report = _rows(tokenizer, student, embeddings, pairs, config, seed=seed)
     known, ids = (t.get_vocab(with_added_tokens=True) for t in (tokenizer, student))
     for new, piece in spelled.items():
@@ -150,6 +163,14 @@ def transplant(
     changed = names.resplit(copied, teacher=tokenizer, student=student)
     report["names_resplit"] = round(len(changed) / max(len(copied), 1), 4)
     return Transplant(tokenizer=student, embeddings=rows, report=report)
+
+
+def _names(pairs: Sequence[Pair]) -> frozenset[str]:
+    """Return the words of the source side that never stand in small letters."""
+    texts = [pair.source for pair in pairs]
+    small = name_pairs.in_small_letters(texts)
+    words = {word for text in texts for word in alignment.word_tokenize(text)}
+    return frozenset(word for word in words if word.isalpha() and not small[word])
 
 
 def _trimmed(

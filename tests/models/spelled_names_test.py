@@ -158,4 +158,4 @@ def test_another_outcome_needs_another_format(teacher, pairs):
     assert made.report["spelled_names"] == 50
     digest = hashlib.sha256(made.tokenizer.to_str().encode())
     digest.update(np.rint(made.embeddings * 1000).astype(np.int64).tobytes())
-    assert (vocabulary_cache.FORMAT, digest.hexdigest()[:16]) == (1, "96f060f086010ef7")
+    assert (vocabulary_cache.FORMAT, digest.hexdigest()[:16]) == (2, "96f060f086010ef7")
