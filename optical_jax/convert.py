@@ -26,6 +26,7 @@ from optical_jax.data import collection as collection_lib
 from optical_jax.data import texts as texts_lib
 from optical_jax.models import (
     adapt,
+    average,
     card,
     families,
     folder,
@@ -64,6 +65,9 @@ class Options:
     format: formats.Name = "pylate"
     # For a plain encoder, which has none, or in place of what the folder says.
     head: HeadOptions = HeadOptions()
+    # Further runs or folders whose parameters are averaged with the input's: students of one
+    # start, trained with other seeds or objectives (model soups, arXiv 2203.05482).
+    average: tuple[Path, ...] = ()
     # Drop the embedding rows of pieces that these never use: files with a text a line or
     # JSON lines (.jsonl) with "text", collections' folders. Texts made of the pieces that
     # stay keep their vectors, bit for bit.
@@ -100,6 +104,11 @@ class Options:
             raise ValueError(
                 "--collection names the documents of an index, and goes with --format "
                 f"plaid, got --format {self.format} and --collection {self.collection}"
+            )
+        if self.format == "plaid" and self.average:
+            raise ValueError(
+                "--average makes an encoder, and an index holds none; convert the encoders "
+                "first, then give the mean as --input"
             )
         if self.format == "plaid" and self.trim_vocabulary:
             raise ValueError(
@@ -142,7 +151,11 @@ def convert(options: Options, *, say: Callable[[str], None] = lambda _: None) ->
         ValueError: if the format cannot hold it, the output exists, or what was written
             gives other vectors; nothing is then left at the output.
     """
-    retriever = _load(options)
+    retriever = _load(options, options.input)
+    if options.average:
+        others = (_load(options, path) for path in options.average)
+        retriever = average.average(retriever, others)
+        say(f"the mean of {1 + len(options.average)} encoders' parameters")
     if options.trim_vocabulary:
         retriever = _trim(retriever, options.trim_vocabulary, say)
     adapted, limits = adapt.adapt(retriever, options.format)
@@ -174,7 +187,7 @@ def write_index(
     collection = collection_lib.load(
         options.collection.expanduser(), titles=options.titles
     )
-    encoder, query_encoder = _load(options), None
+    encoder, query_encoder = _load(options, options.input), None
     if workdir.is_run(options.input):
         query_encoder = encoder
         encoder = workdir.load_teacher(workdir.read_config(options.input))
@@ -204,20 +217,20 @@ def tables() -> tuple[rich.table.Table, rich.table.Table]:
     return encoders, known
 
 
-def _load(options: Options) -> Retriever:
+def _load(options: Options, path: Path) -> Retriever:
     head = options.head.resolve()
-    if workdir.is_run(options.input):
+    if workdir.is_run(path):
         if head is not None:
             raise ValueError(
                 "a training run knows the head of its student, got --head beside it; leave "
                 "it out"
             )
-        return workdir.load_student(options.input)
+        return workdir.load_student(path)
     if head is None and options.format not in ("encoder", "single-vector"):
         # Its folder would pass for one of single vectors.
-        layout_bge_m3.refuse_pickle(hf.resolve(options.input))
+        layout_bge_m3.refuse_pickle(hf.resolve(path))
     try:
-        return folder.load(options.input, head=head)
+        return folder.load(path, head=head)
     except FileNotFoundError as error:
         if head is None and "pass a head" in str(error):
             raise FileNotFoundError(

@@ -67,6 +67,33 @@ def test_the_card_says_where_readers_disagree() -> None:
     assert adapt.adapt(tiny.make(tiny.TOKENWISE, family="t5"), "pylate")[1] == ()
 
 
+def test_the_mean_of_two(tokenwise: Path, tmp_path: Path) -> None:
+    first = folder.load(tokenwise)
+    moved = jax.tree.map(lambda leaf: leaf * 1.02 + 0.01, first.params)
+    folder.save(first.with_params(moved), tmp_path / "other")
+    said: list[str] = []
+    options = convert.Options(
+        input=tokenwise, average=(tmp_path / "other",), output=tmp_path / "out"
+    )
+    assert convert.convert(options, say=said.append) == 0.0
+    assert "the mean of 2 encoders' parameters" in said
+    jax.tree.map(
+        lambda found, leaf: np.testing.assert_allclose(
+            found, leaf * 1.01 + 0.005, atol=1e-6
+        ),
+        folder.load(tmp_path / "out").params,
+        first.params,
+    )
+    with pytest.raises(ValueError, match="--average makes an encoder, and an index"):
+        convert.Options(
+            input=tokenwise,
+            average=(tokenwise,),
+            output=tmp_path / "index",
+            format="plaid",
+            collection=tmp_path,
+        )
+
+
 def test_encoder(tokenwise: Path, tmp_path: Path) -> None:
     options = convert.Options(input=tokenwise, output=tmp_path / "o", format="encoder")
     assert convert.convert(options) == 0.0
