@@ -28,7 +28,7 @@ def get_config() -> Config:
             *pb.tatoeba("deu"),
             *pb.words("de"),
         ),
-        steps=1800,
+        steps=1200,
         cache_teacher=False,
         word_parts=32_000,
     )

@@ -5,7 +5,7 @@ word alignment of the bitext. Where that says nothing, its spelling decides.
 """
 
 import collections
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -189,21 +189,31 @@ def _carriers(
 
     Words that translate to themselves say nothing about their pieces: "##son" is not
     "john". Of the parts of words that are pieces, those that the teacher has stay its own.
+    A piece with a mark behind and without it mean the same.
     """
     row = {piece: i for i, piece in enumerate(pieces)}
     entries = [
         (row[piece], column, frequency[word])
         for column, word in enumerate(lexicon.target_words)
         if not _is_copied(word, lexicon)
-        for piece in (
-            *word.split(" "),
-            *(p for p in splits.get(word, ()) if word_ends.bare(p) not in known),
-        )
+        for piece in _brought(word, splits.get(word, ()), known)
         if piece in row
     ]
     rows, columns, values = np.array(entries, np.int64).reshape(-1, 3).T
     shape = (len(pieces), len(lexicon.target_words))
     return scipy.sparse.csr_matrix((values.astype(float), (rows, columns)), shape)
+
+
+def _brought(
+    word: str, parts: Sequence[str], known: Mapping[str, int]
+) -> Iterator[str]:
+    """Yield the pieces of a word, and new ones that share their meaning."""
+    pieces = word.split(" ")
+    yield from pieces
+    for piece in (*pieces, *parts):
+        bare = word_ends.bare(piece)
+        if bare not in known:
+            yield from {bare, bare + word_ends.END}.difference(pieces)
 
 
 def _is_copied(word: str, lexicon: alignment.Lexicon) -> bool:

@@ -77,14 +77,18 @@ def train(
         state["model"]["max_input_chars_per_word"] = MAX_WORD_LENGTH
     shell = piece_table.load(state)
     own = names.leave_out(texts, copied) if copied else texts
+    counts: collections.Counter[str] = collections.Counter()
     words: dict[str, float] = {}
     if whole_words:
         split = list(_words(shell, own))
-        words = _common_words(split, size=size, min_frequency=min_frequency)
+        counts.update(itertools.chain.from_iterable(split))
+        entries = {sentence[0] for sentence in split if len(sentence) == 1}
+        words = _common(counts, entries, size=size, min_frequency=min_frequency)
     if parts:
-        types = {word for sentence in split for word in sentence}
-        chosen = _parts(shell, types, size=parts, names_=spared | set(copied))
-        return piece_table.add(shell, [*words, *chosen])
+        named = collections.Counter(copied) | collections.Counter(spared)
+        return piece_table.add(
+            shell, [*words, *_parts(shell, counts, named, size=parts)]
+        )
     train_pieces = _train_wordpiece if kind == "WordPiece" else _train_unigram
     pieces = train_pieces(shell, own, size=size, min_frequency=min_frequency)
     if whole_words:
@@ -105,6 +109,9 @@ def train(
         or piece in words
         or len(_spelling(piece)) == 1
     }
+    if whole_words:
+        bare = dict.fromkeys(map(word_ends.bare, kept.keys() - words.keys()))
+        kept |= dict.fromkeys(word_parts.both_forms(sorted(bare)), 0.0)
     return piece_table.load(assemble(state, kept))
 
 
@@ -112,19 +119,10 @@ def _spelling(piece: str) -> str:
     return word_ends.bare(piece.removeprefix("##").removeprefix("▁"))
 
 
-def _common_words(
-    texts: Sequence[Sequence[str]],
-    *,
-    size: int,
-    min_frequency: int,
+def _common(
+    counts: Mapping[str, int], entries: Set[str], *, size: int, min_frequency: int
 ) -> dict[str, float]:
-    """Return the commonest words, and those that are a text of their own."""
-    counts: collections.Counter[str] = collections.Counter()
-    entries = set()
-    for words in texts:
-        counts.update(words)
-        if len(words) == 1:
-            entries.update(words)
+    """Return the commonest words, and the dictionary's entries among them."""
     order = sorted(counts, key=lambda word: (-counts[word], word))
     common = (w for w in order if counts[w] >= min_frequency or w in entries)
     return dict.fromkeys(itertools.islice(common, size), 0.0)
@@ -133,8 +131,7 @@ def _common_words(
 def _letters(pieces: Mapping[str, float]) -> dict[str, float]:
     """Return the pieces of one letter, with a mark behind and without."""
     letters = [word_ends.bare(piece) for piece in pieces if len(_spelling(piece)) == 1]
-    both = itertools.chain.from_iterable((c, c + word_ends.END) for c in letters)
-    return dict.fromkeys(both, 0.0)
+    return dict.fromkeys(word_parts.both_forms(letters), 0.0)
 
 
 def _of_other_letters(
@@ -149,20 +146,22 @@ def _of_other_letters(
 
 
 def _parts(
-    shell: tokenizers.Tokenizer, types: Set[str], *, size: int, names_: Set[str]
+    shell: tokenizers.Tokenizer,
+    counts: Mapping[str, int],
+    names: Mapping[str, int],
+    *,
+    size: int,
 ) -> list[str]:
     """Return pieces for words that are none, and every letter in both forms."""
-    words = sorted(map(word_ends.bare, types))
-    candidates = _train_wordpiece(shell, words, size=size, min_frequency=2)
-    longer = [
-        piece
-        for piece in candidates
-        if len(_spelling(piece)) > 1 and not word_parts.is_word(piece)
-    ]
-    letters = list(_letters(candidates))
-    own = [word for word in words if word not in names_]
-    chosen = word_parts.choose([*letters, *longer], own, sorted(names_), shell=shell)
-    return list(dict.fromkeys([*letters, *chosen]))
+    words = {
+        word_ends.bare(word): count
+        for word, count in sorted(counts.items())
+        if word_ends.bare(word) not in names
+    }
+    candidates = _train_wordpiece(shell, list(words), size=size, min_frequency=2)
+    longer = [word_ends.bare(p) for p in candidates if len(_spelling(p)) > 1]
+    chosen = word_parts.choose(longer, words, names, shell=shell)
+    return list(dict.fromkeys([*_letters(candidates), *chosen]))
 
 
 def _count(

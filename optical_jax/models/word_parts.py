@@ -8,7 +8,7 @@ Morfessor). A part stays only if it splits far more words of the language than n
 
 import collections
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 
 import tokenizers
 
@@ -25,32 +25,43 @@ ROUNDS = 3
 
 
 def choose(
-    candidates: Sequence[str],
-    words: Sequence[str],
-    names: Sequence[str],
+    candidates: Iterable[str],
+    words: Mapping[str, int],
+    names: Mapping[str, int],
     *,
     shell: tokenizers.Tokenizer,
 ) -> list[str]:
     """Return the parts that serve the language's words more than they harm names.
 
+    Words that no text has yet are like those that are seen once (Good 1953): a word counts
+    for a part as one over its own count. A name counts as often as it stands in the texts.
+
     Args:
-        candidates: pieces, none of which is a whole word.
-        words: of the language, each once.
-        names: words that should split as they do.
+        candidates: pieces without marks behind.
+        words: of the language, with their counts.
+        names: words that should split as they do, with their counts.
         shell: a WordPiece tokenizer with marks behind words.
+
+    Returns:
+        Pieces, each with a mark behind and without: one alone would leave a word that it
+        ends, or that goes on behind it, without pieces.
     """
-    expected = [e.tokens for e in shell.encode_batch(names, add_special_tokens=False)]
-    parts = list(candidates)
+    spelled, named = list(words), list(names)
+    expected = [e.tokens for e in shell.encode_batch(named, add_special_tokens=False)]
+    parts = list(dict.fromkeys(candidates))
     for _ in range(ROUNDS):
-        tokenizer, own = piece_table.add(shell, parts), set(parts)
+        tokenizer, own = piece_table.add(shell, both_forms(parts)), set(parts)
         used: collections.Counter[str] = collections.Counter()
-        for encoding in tokenizer.encode_batch(words, add_special_tokens=False):
-            used.update(own.intersection(encoding.tokens))
+        found = tokenizer.encode_batch(spelled, add_special_tokens=False)
+        for word, encoding in zip(spelled, found, strict=True):
+            for part in own.intersection(map(word_ends.bare, encoding.tokens)):
+                used[part] += 1 / words[word]
         harm: collections.Counter[str] = collections.Counter()
-        found = tokenizer.encode_batch(names, add_special_tokens=False)
-        for encoding, pieces in zip(found, expected, strict=True):
+        found = tokenizer.encode_batch(named, add_special_tokens=False)
+        for name, encoding, pieces in zip(named, found, expected, strict=True):
             if encoding.tokens != pieces:
-                harm.update(own.intersection(encoding.tokens))
+                for part in own.intersection(map(word_ends.bare, encoding.tokens)):
+                    harm[part] += names[name]
         kept = [
             part
             for part in parts
@@ -59,7 +70,12 @@ def choose(
         if len(kept) == len(parts):
             break
         parts = kept
-    return parts
+    return both_forms(parts)
+
+
+def both_forms(pieces: Iterable[str]) -> list[str]:
+    """Return each piece without a mark behind, and with it."""
+    return [form for piece in pieces for form in (piece, piece + word_ends.END)]
 
 
 def splits(
@@ -68,7 +84,8 @@ def splits(
     """Return how the student's new whole words split into parts where they are no pieces.
 
     Words that would split into the teacher's pieces alone are left out: those are pieces
-    of English words and of names, and tell nothing of this one.
+    of English words and of names, and tell nothing of this one. So are words that go on
+    as parts of longer ones.
 
     Args:
         student: a tokenizer whose new pieces are whole words with marks behind.

@@ -18,7 +18,7 @@ SEEN = [word for word in WORDS if word not in UNSEEN]
 NAMES = frozenset({"kinebor", "kineor", "kinewen"})
 
 
-def _train(**options):
+def _train(texts=SEEN, **options):
     settings = {
         "size": 100,
         "min_frequency": 2,
@@ -28,7 +28,6 @@ def _train(**options):
         "parts": 200,
         "spared": NAMES,
     }
-    texts = [" ".join(SEEN), " ".join(reversed(SEEN))]
     return subwords.train(tiny.wordpiece(), texts, **{**settings, **options})
 
 
@@ -65,11 +64,45 @@ def test_splits_are_how_a_word_splits_without_its_piece():
         assert spelled == word
         assert len(parts) > 1
         assert any(word_ends.bare(part) not in known for part in parts)
-    # A word's parts are those of a word like it that has no piece.
-    unseen = UNSEEN[0] + word_ends.END
-    without = _train(min_frequency=3)
-    assert _pieces(without, UNSEEN[0]) == _pieces(student, UNSEEN[0])
-    assert unseen not in found
+    # As it splits where it stands in a sentence once, and has no piece.
+    without = _train([" ".join(SEEN)])
+    for word, parts in found.items():
+        assert _pieces(without, word_ends.bare(word)) == list(
+            map(word_ends.bare, parts)
+        )
+
+
+def test_no_word_is_without_pieces_for_ending_in_a_part_or_being_one():
+    student = _train()
+    new = student.get_vocab().keys() - tiny.wordpiece().get_vocab().keys()
+    parts = {word_ends.bare(piece) for piece in new}
+    begin = sorted(
+        part for part in parts if not part.startswith("##") and len(part) > 1
+    )
+    end = sorted(part.removeprefix("##") for part in parts if part.startswith("##"))
+    assert begin
+    assert end
+    for word in (*begin, *("w" + part for part in end), "rowa" * 3):
+        assert "[UNK]" not in _pieces(student, word), word
+
+
+def test_a_common_name_weighs_more_than_a_rare_one():
+    # As many words begin with "kine" as stand for one name, not for a common one.
+    words = dict.fromkeys(("kine" + e for e in ("nie", "kwa", "rhe", "bio")), 1)
+    shell = _train([], parts=0)
+
+    def chosen(count):
+        return word_parts.choose(["kine"], words, {"kineor": count}, shell=shell)
+
+    assert chosen(1) == ["kine", "kine" + word_ends.END]
+    assert chosen(2) == []
+
+
+def test_words_seen_often_say_less_of_unseen_ones():
+    shell = _train([], parts=0)
+    words = ["kine" + e for e in ("nie", "kwa", "rhe")]
+    assert word_parts.choose(["kine"], dict.fromkeys(words, 1), {}, shell=shell)
+    assert not word_parts.choose(["kine"], dict.fromkeys(words, 2), {}, shell=shell)
 
 
 def test_pieces_that_go_on_anywhere_are_no_words():
@@ -88,16 +121,7 @@ def test_pieces_that_go_on_anywhere_are_no_words():
 def test_a_dictionarys_words_have_pieces_however_rare():
     texts = [" ".join(SEEN), " ".join(SEEN), "habonu", "habari habanu"]
     for parts in (0, 200):
-        student = subwords.train(
-            tiny.wordpiece(),
-            texts,
-            size=100,
-            min_frequency=2,
-            replace=False,
-            copied={},
-            whole_words=True,
-            parts=parts,
-        )
+        student = _train(texts, parts=parts)
         assert _pieces(student, "habonu") == ["habonu"]
         assert _pieces(student, "habanu") != ["habanu"]
 
@@ -107,7 +131,7 @@ def test_parts_start_as_the_translations_of_the_words_that_have_them():
     rows = np.random.default_rng(0).normal(size=(teacher.get_vocab_size(), 8))
     rows = rows.astype(np.float32)
     english = dict(zip(STEMS, ("book", "word", "who", "the") * 2, strict=True))
-    pairs = [Pair(english[word[:4]], word) for word in SEEN for _ in range(2)]
+    pairs = [Pair(english[word[:4]], word) for word in SEEN]
     config = VocabularyConfig(size=100, whole_words=True, word_parts=200)
     made = vocabulary.transplant(tiny.wordpiece(), rows, pairs, config, seed=0)
     ids, known = made.tokenizer.get_vocab(), teacher.get_vocab()

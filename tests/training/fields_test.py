@@ -25,7 +25,7 @@ def teacher():
 def student(teacher):
     tokenizer = subwords.train(
         teacher.text.tokenizer,
-        [SENTENCE] * 2,
+        SENTENCE.split(),
         size=WHOLE.size,
         min_frequency=2,
         replace=False,
