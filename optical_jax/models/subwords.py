@@ -7,13 +7,19 @@ into words; what they need beyond that is read off the text, not off a list of l
 import collections
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import tokenizers
-from tokenizers import models, trainers
 
-from optical_jax.models import accents, names, piece_table, word_ends, word_parts
+from optical_jax.models import (
+    accents,
+    names,
+    piece_table,
+    piece_training,
+    word_ends,
+    word_parts,
+)
 
 # Longer words are unknown to WordPiece tokenizers as usually set up (100 characters); in
 # languages without spaces words are whole clauses.
@@ -56,31 +62,13 @@ def train(
     Raises:
         ValueError: if the teacher's tokenizer is of another kind.
     """
-    state = json.loads(teacher.to_str())
-    kind = state["model"]["type"]
-    if kind not in ("WordPiece", "Unigram"):
-        raise ValueError(
-            f"vocabulary.mode extends and replaces WordPiece and Unigram tokenizers, the "
-            f"teacher's is {kind}; set vocabulary.mode to 'keep'"
-        )
-    state["normalizer"] = accents.normalizer(state["normalizer"], texts)
-    state["truncation"] = state["padding"] = None
-    if whole_words:
-        if kind != "WordPiece":
-            raise ValueError(
-                "vocabulary.whole_words needs a teacher with a WordPiece tokenizer, this "
-                f"one's is {kind}; leave it out"
-            )
-        last = word_ends.last_pieces(state)
-        state = piece_table.extended(word_ends.marked(state), dict.fromkeys(last, 0.0))
-    if kind == "WordPiece" and _has_long_words(piece_table.load(state), texts):
-        state["model"]["max_input_chars_per_word"] = MAX_WORD_LENGTH
+    state = _prepared(teacher, texts, whole_words=whole_words)
     shell = piece_table.load(state)
     own = names.leave_out(texts, copied) if copied else texts
     counts: collections.Counter[str] = collections.Counter()
     words: dict[str, float] = {}
     if whole_words:
-        split = list(_words(shell, own))
+        split = list(piece_training.words(shell, own))
         counts.update(itertools.chain.from_iterable(split))
         entries = {sentence[0] for sentence in split if len(sentence) == 1}
         words = _common(counts, entries, size=size, min_frequency=min_frequency)
@@ -89,14 +77,15 @@ def train(
         return piece_table.add(
             shell, [*words, *_parts(shell, counts, named, size=parts)]
         )
-    train_pieces = _train_wordpiece if kind == "WordPiece" else _train_unigram
+    of_type = {"WordPiece": piece_training.wordpiece, "Unigram": piece_training.unigram}
+    train_pieces = of_type[state["model"]["type"]]
     pieces = train_pieces(shell, own, size=size, min_frequency=min_frequency)
     if whole_words:
         of_names = names.letters(copied)
         pieces = words | _letters(pieces) | _of_other_letters(pieces, of_names)
     assemble = _replaced if replace else piece_table.extended
     student = piece_table.load(assemble(state, pieces))
-    used = _count(student, own)
+    used = piece_training.count(student, own)
     harm: collections.Counter[str] = collections.Counter()
     changed = names.resplit(copied, teacher=teacher, student=student)
     for word, found in changed.items():
@@ -110,9 +99,39 @@ def train(
         or len(_spelling(piece)) == 1
     }
     if whole_words:
+        # One form alone would leave a word that it ends, or that goes on, without pieces.
         bare = dict.fromkeys(map(word_ends.bare, kept.keys() - words.keys()))
         kept |= dict.fromkeys(word_parts.both_forms(sorted(bare)), 0.0)
     return piece_table.load(assemble(state, kept))
+
+
+def _prepared(
+    teacher: tokenizers.Tokenizer, texts: Sequence[str], *, whole_words: bool
+) -> dict[str, Any]:
+    """Return the teacher's tokenizer.json for texts of the language, its pieces alone.
+
+    With `whole_words` the normaliser puts marks behind words, and the pieces have them too.
+    """
+    state = json.loads(teacher.to_str())
+    kind = state["model"]["type"]
+    if kind not in ("WordPiece", "Unigram"):
+        raise ValueError(
+            f"vocabulary.mode extends and replaces WordPiece and Unigram tokenizers, the "
+            f"teacher's is {kind}; set vocabulary.mode to 'keep'"
+        )
+    if whole_words and kind != "WordPiece":
+        raise ValueError(
+            "vocabulary.whole_words needs a teacher with a WordPiece tokenizer, this one's "
+            f"is {kind}; leave it out"
+        )
+    state["normalizer"] = accents.normalizer(state["normalizer"], texts)
+    state["truncation"] = state["padding"] = None
+    if whole_words:
+        last = word_ends.last_pieces(state)
+        state = piece_table.extended(word_ends.marked(state), dict.fromkeys(last, 0.0))
+    if kind == "WordPiece" and _has_long_words(piece_table.load(state), texts):
+        state["model"]["max_input_chars_per_word"] = MAX_WORD_LENGTH
+    return state
 
 
 def _spelling(piece: str) -> str:
@@ -158,89 +177,20 @@ def _parts(
         for word, count in sorted(counts.items())
         if word_ends.bare(word) not in names
     }
-    candidates = _train_wordpiece(shell, list(words), size=size, min_frequency=2)
+    candidates = piece_training.wordpiece(
+        shell, list(words), size=size, min_frequency=2
+    )
     longer = [word_ends.bare(p) for p in candidates if len(_spelling(p)) > 1]
     chosen = word_parts.choose(longer, words, names, shell=shell)
     return list(dict.fromkeys([*_letters(candidates), *chosen]))
 
 
-def _count(
-    tokenizer: tokenizers.Tokenizer, texts: Sequence[str]
-) -> collections.Counter[str]:
-    encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
-    return collections.Counter(token for e in encodings for token in e.tokens)
-
-
-def _words(
-    tokenizer: tokenizers.Tokenizer, texts: Sequence[str]
-) -> Iterator[list[str]]:
-    for text in texts:
-        if tokenizer.normalizer is not None:
-            text = tokenizer.normalizer.normalize_str(text)
-        split = tokenizer.pre_tokenizer.pre_tokenize_str(text)
-        yield [word for word, _ in split]
-
-
 def _has_long_words(shell: tokenizers.Tokenizer, texts: Sequence[str]) -> bool:
     limit = shell.model.max_input_chars_per_word
-    lengths = [len(word) for words in _words(shell, texts) for word in words]
+    lengths = [
+        len(word) for words in piece_training.words(shell, texts) for word in words
+    ]
     return sum(n > limit for n in lengths) > MIN_LONG_SHARE * len(lengths)
-
-
-def _train_wordpiece(
-    shell: tokenizers.Tokenizer,
-    texts: Sequence[str],
-    *,
-    size: int,
-    min_frequency: int,
-) -> dict[str, float]:
-    letters: collections.Counter[str] = collections.Counter()
-    for words in _words(shell, texts):
-        for word in words:
-            letters.update(word)
-    common = sorted(c for c in letters if letters[c] >= min_frequency)
-    alphabet = [*common, *("##" + c for c in common)]
-    fresh = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    fresh.normalizer, fresh.pre_tokenizer = shell.normalizer, shell.pre_tokenizer
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=size + 1,
-        min_frequency=min_frequency,
-        # Numbering the letters here makes ties between merges fall the same way in every
-        # run; the trainer numbers them in the order of a randomly seeded hash map.
-        special_tokens=["[UNK]", *alphabet],
-        limit_alphabet=0,
-        show_progress=False,
-    )
-    fresh.train_from_iterator(texts, trainer)
-    order = sorted(fresh.get_vocab().items(), key=lambda item: item[1])
-    return {piece: 0.0 for piece, _ in order if piece != "[UNK]"}
-
-
-def _train_unigram(
-    shell: tokenizers.Tokenizer,
-    texts: Sequence[str],
-    *,
-    size: int,
-    min_frequency: int,
-) -> dict[str, float]:
-    fresh = tokenizers.Tokenizer(models.Unigram())
-    if shell.normalizer is not None:
-        fresh.normalizer = shell.normalizer
-    fresh.pre_tokenizer = shell.pre_tokenizer
-    trainer = trainers.UnigramTrainer(
-        vocab_size=size + 1,
-        special_tokens=["<unk>"],
-        unk_token="<unk>",
-        show_progress=False,
-    )
-    fresh.train_from_iterator(texts, trainer)
-    used = _count(fresh, texts)
-    vocabulary = json.loads(fresh.to_str())["model"]["vocab"]
-    return {
-        piece: score
-        for piece, score in vocabulary
-        if piece != "<unk>" and (used[piece] >= min_frequency or len(piece) == 1)
-    }
 
 
 def _replaced(state: dict[str, Any], pieces: dict[str, float]) -> dict[str, Any]:
