@@ -29,6 +29,6 @@ def get_config() -> Config:
             *pb.freedict_swahili(),
             *pb.questions("swa"),
         ),
-        steps=800,
+        steps=1600,
         cache_teacher=False,
     )

@@ -153,7 +153,8 @@ def config(
     exclude_but: tuple[str, ...] = (),
     steps: int = 400,
     cache_teacher: bool = True,
-    word_parts: int = 16_000,
+    vocabulary_size: int = 12_000,
+    word_parts: int = 0,
 ) -> Config:
     """Return the run that every language of the comparison shares.
 
@@ -164,7 +165,11 @@ def config(
         exclude_but: query sets of the collection that may be in it: training splits.
         steps: of training.
         cache_teacher: whether to; in less than an epoch it saves nothing.
-        word_parts: parts of words to choose from; see `VocabularyConfig`.
+        vocabulary_size: words of the language; those that are seen twice, or that a
+            dictionary lists, have a piece each.
+        word_parts: parts of words to choose from, where names are spelt in another script,
+            or members of compounds matter more than names that are written like words
+            (`VocabularyConfig`); a tenth of the words is then read as parts.
     """
     return Config(
         name=name,
@@ -177,8 +182,7 @@ def config(
         student=StudentConfig(
             vocabulary=VocabularyConfig(
                 mode="extend",
-                # All words that are seen twice, and all that dictionaries list.
-                size=150_000,
+                size=vocabulary_size,
                 whole_words=True,
                 word_parts=word_parts,
                 spelled_names=64_000,
@@ -191,7 +195,7 @@ def config(
             sources=sources,
             exclude=(f"work/collections/{collection}",),
             exclude_but=exclude_but,
-            split_words=0.1,
+            split_words=0.1 if word_parts else 0.0,
             # The longest sentences cost most of the time.
             cleaning=CleaningConfig(max_characters=300),
             batch_size=32,

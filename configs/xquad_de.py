@@ -28,7 +28,8 @@ def get_config() -> Config:
             *pb.tatoeba("deu"),
             *pb.words("de"),
         ),
-        steps=1200,
+        steps=800,
         cache_teacher=False,
+        vocabulary_size=150_000,
         word_parts=32_000,
     )

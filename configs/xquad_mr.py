@@ -39,5 +39,6 @@ def get_config() -> Config:
         ),
         steps=1600,
         cache_teacher=False,
+        vocabulary_size=150_000,
         word_parts=32_000,
     )

@@ -177,12 +177,17 @@ def _parts(
         for word, count in sorted(counts.items())
         if word_ends.bare(word) not in names
     }
+    letters: collections.Counter[str] = collections.Counter()
+    for word, count in words.items():
+        letters.update(dict.fromkeys(word, count))
+    often = [c for c in sorted(letters) if letters[c] >= 2]
     candidates = piece_training.wordpiece(
         shell, list(words), size=size, min_frequency=2
     )
     longer = [word_ends.bare(p) for p in candidates if len(_spelling(p)) > 1]
     chosen = word_parts.choose(longer, words, names, shell=shell)
-    return list(dict.fromkeys([*_letters(candidates), *chosen]))
+    single = word_parts.both_forms(f for c in often for f in (c, "##" + c))
+    return list(dict.fromkeys([*single, *chosen]))
 
 
 def _has_long_words(shell: tokenizers.Tokenizer, texts: Sequence[str]) -> bool:

@@ -70,6 +70,19 @@ def test_another_script_has_pieces_of_its_own():
     assert _split(tokenizer, "book") == ["book"]
 
 
+HINDI = ["\u0939\u093f\u0928\u094d\u0926\u0940 \u0939\u093f\u092e"] * 4
+SCRIPT = [
+    _train(HINDI, whole_words=True, copied={"book": 9}, parts=parts)
+    for parts in (0, 50)
+]
+
+
+@given(st.text(alphabet="".join(set(HINDI[0]) - {" "}), min_size=1, max_size=12))
+def test_every_word_of_known_letters_has_pieces(word):
+    for tokenizer in SCRIPT:
+        assert "[UNK]" not in _split(tokenizer, word)
+
+
 def test_rows_start_as_the_teachers_with_the_mark_and_without():
     rows = np.random.default_rng(0).normal(size=(TEACHER.get_vocab_size(), 8))
     rows = rows.astype(np.float32)
