@@ -154,7 +154,7 @@ def config(
     steps: int = 400,
     cache_teacher: bool = True,
     vocabulary_size: int = 12_000,
-    word_parts: int = 0,
+    whole_words: bool = True,
 ) -> Config:
     """Return the run that every language of the comparison shares.
 
@@ -165,11 +165,8 @@ def config(
         exclude_but: query sets of the collection that may be in it: training splits.
         steps: of training.
         cache_teacher: whether to; in less than an epoch it saves nothing.
-        vocabulary_size: words of the language; those that are seen twice, or that a
-            dictionary lists, have a piece each.
-        word_parts: parts of words to choose from, where names are spelt in another script,
-            or members of compounds matter more than names that are written like words
-            (`VocabularyConfig`); a tenth of the words is then read as parts.
+        vocabulary_size: pieces of the language; words that are seen twice have one each.
+        whole_words: whether new pieces are whole words; see `VocabularyConfig`.
     """
     return Config(
         name=name,
@@ -183,8 +180,7 @@ def config(
             vocabulary=VocabularyConfig(
                 mode="extend",
                 size=vocabulary_size,
-                whole_words=True,
-                word_parts=word_parts,
+                whole_words=whole_words,
                 spelled_names=64_000,
                 row_multiple=8192,
             ),
@@ -195,7 +191,6 @@ def config(
             sources=sources,
             exclude=(f"work/collections/{collection}",),
             exclude_but=exclude_but,
-            split_words=0.1 if word_parts else 0.0,
             # The longest sentences cost most of the time.
             cleaning=CleaningConfig(max_characters=300),
             batch_size=32,

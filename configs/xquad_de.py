@@ -28,8 +28,9 @@ def get_config() -> Config:
             *pb.tatoeba("deu"),
             *pb.words("de"),
         ),
-        steps=800,
+        steps=1800,
         cache_teacher=False,
-        vocabulary_size=150_000,
-        word_parts=32_000,
+        vocabulary_size=24_000,
+        # Compounds that the bitext lacks split into parts that it has.
+        whole_words=False,
     )

@@ -40,6 +40,5 @@ def get_config() -> Config:
         SOURCES,
         steps=1800,
         cache_teacher=False,
-        vocabulary_size=150_000,
-        word_parts=32_000,
+        vocabulary_size=32_000,
     )

@@ -37,8 +37,7 @@ def get_config() -> Config:
             *pb.gatitos("gom"),
             *pb.of_relative("hi", xquad_hi.SOURCES),
         ),
-        steps=1600,
+        steps=2400,
         cache_teacher=False,
-        vocabulary_size=150_000,
-        word_parts=32_000,
+        vocabulary_size=48_000,
     )

@@ -11,12 +11,6 @@ from optical_jax.studies.grid import Axis, Grid, Study, numeric
 
 _TRANSPORT = "objective.transport"
 _VOCABULARY = "student.vocabulary"
-# Pieces that match anywhere, as WordPiece trains them.
-_ANYWHERE = {
-    f"{_VOCABULARY}.whole_words": False,
-    f"{_VOCABULARY}.word_parts": 0,
-    "data.split_words": 0.0,
-}
 
 SETTINGS = Axis(
     settings={
@@ -28,8 +22,6 @@ SETTINGS = Axis(
             f"{_TRANSPORT}.marginals": "slots",
             "teacher.head.expansion": True,
             "teacher.head.query_length": 32,
-            # Their texts have no room for it.
-            "data.split_words": 0.0,
         },
         "unbalanced student": {f"{_TRANSPORT}.tau_a": 0.9},
         "unbalanced teacher": {f"{_TRANSPORT}.tau_b": 0.9},
@@ -48,12 +40,21 @@ SETTINGS = Axis(
         },
         "vocabulary: by spelling": {f"{_VOCABULARY}.initialization": "spelling"},
         "vocabulary: random": {f"{_VOCABULARY}.initialization": "random"},
-        "vocabulary: pieces anywhere": _ANYWHERE,
-        "vocabulary: no parts": {f"{_VOCABULARY}.word_parts": 0},
-        "words never split": {"data.split_words": 0.0},
+        "vocabulary: pieces anywhere": {f"{_VOCABULARY}.whole_words": False},
+        "vocabulary: with parts": {
+            f"{_VOCABULARY}.size": 150_000,
+            f"{_VOCABULARY}.word_parts": 32_000,
+            "data.split_words": 0.1,
+        },
         "vocabulary: no spelled names": {f"{_VOCABULARY}.spelled_names": 0},
-        "vocabulary: replaced": {f"{_VOCABULARY}.mode": "replace", **_ANYWHERE},
-        "vocabulary: kept": {f"{_VOCABULARY}.mode": "keep", **_ANYWHERE},
+        "vocabulary: replaced": {
+            f"{_VOCABULARY}.mode": "replace",
+            f"{_VOCABULARY}.whole_words": False,
+        },
+        "vocabulary: kept": {
+            f"{_VOCABULARY}.mode": "keep",
+            f"{_VOCABULARY}.whole_words": False,
+        },
     }
 )
 
