@@ -104,11 +104,7 @@ class Assemble:
             if field.splits is not None:
                 split = field.splits.of_batch(numbers)
                 mine = [
-                    (
-                        n,
-                        row
-                        | {name: [split(e, number=n, room=columns) for e in row[name]]},
-                    )
+                    (n, row | {name: split.all(row[name], n, columns)})
                     for n, row in mine
                 ]
             flat = [e for _, row in mine for e in row[name]]

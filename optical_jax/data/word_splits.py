@@ -42,6 +42,10 @@ class BatchSplits:
     splits: WordSplits
     key: int
 
+    def all(self, texts: Sequence[Encoded], number: int, room: int) -> list[Encoded]:
+        """Return an example's texts with some words split; see `__call__`."""
+        return [self(text, number=number, room=room) for text in texts]
+
     def __call__(self, text: Encoded, *, number: int, room: int) -> Encoded:
         """Return the text of an example with some words split.
 

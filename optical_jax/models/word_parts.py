@@ -103,7 +103,7 @@ def splits(
         return {}
     state = json.loads(student.to_str())
     left = {p: i for p, i in state["model"]["vocab"].items() if p not in words}
-    # Ids have gaps now, which no matter: only pieces are read.
+    # Ids have gaps now, and only pieces are read.
     state["model"] = state["model"] | {"vocab": left}
     reduced = piece_table.load(state)
     order = sorted(words)
