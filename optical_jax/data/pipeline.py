@@ -97,12 +97,11 @@ class Assemble:
         own = np.arange(len(rows)) if self.own is None else self.own
         longest, mine = self.reader.batch(rows, own)
         bucket = next((b for b in self.buckets if b >= longest), longest)
-        numbers = np.array([number for number, _ in rows], np.int64)
         batch = {}
         for name, field in self.fields.items():
             columns = field.longest if field.cached else min(bucket, field.longest)
             if field.splits is not None:
-                split = field.splits.of_batch(numbers)
+                split = field.splits.of_batch([number for number, _ in rows])
                 mine = [
                     (n, row | {name: split.all(row[name], n, columns)})
                     for n, row in mine

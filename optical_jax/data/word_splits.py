@@ -29,9 +29,9 @@ class WordSplits:
     probability: float
     seed: int
 
-    def of_batch(self, numbers: np.ndarray) -> "BatchSplits":
+    def of_batch(self, numbers: Sequence[int]) -> "BatchSplits":
         """Return what splits the texts of a batch of these examples."""
-        key = zlib.crc32(np.ascontiguousarray(numbers).tobytes())
+        key = zlib.crc32(np.array(numbers, np.int64).tobytes())
         return BatchSplits(splits=self, key=key)
 
 
@@ -54,12 +54,11 @@ class BatchSplits:
             number: of the example.
             room: tokens that the text may have.
         """
-        seed = (self.splits.seed, self.key, number)
         parts = [self.splits.parts.get(i, ()) for i in text.ids.tolist()]
         some = np.flatnonzero([len(p) > 1 for p in parts])
         if not len(some):
             return text
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng((self.splits.seed, self.key, number))
         times = np.ones(len(parts), np.int64)
         room -= len(parts)
         for i in rng.permutation(some[rng.random(len(some)) < self.splits.probability]):

@@ -212,7 +212,7 @@ def _brought(
     yield from pieces
     for piece in (*pieces, *parts):
         bare = word_ends.bare(piece)
-        if bare not in known:
+        if bare not in known and len(word_ends.spelling(bare)) > 1:
             yield from {bare, bare + word_ends.END}.difference(pieces)
 
 

@@ -96,7 +96,7 @@ def train(
         for piece, score in pieces.items()
         if used[piece] >= max(min_frequency, harm[piece])
         or piece in words
-        or len(_spelling(piece)) == 1
+        or len(word_ends.spelling(piece)) == 1
     }
     if whole_words:
         # One form alone would leave a word that it ends, or that goes on, without pieces.
@@ -134,10 +134,6 @@ def _prepared(
     return state
 
 
-def _spelling(piece: str) -> str:
-    return word_ends.bare(piece.removeprefix("##").removeprefix("▁"))
-
-
 def _common(
     counts: Mapping[str, int], entries: Set[str], *, size: int, min_frequency: int
 ) -> dict[str, float]:
@@ -149,7 +145,9 @@ def _common(
 
 def _letters(pieces: Mapping[str, float]) -> dict[str, float]:
     """Return the pieces of one letter, with a mark behind and without."""
-    letters = [word_ends.bare(piece) for piece in pieces if len(_spelling(piece)) == 1]
+    letters = [
+        word_ends.bare(piece) for piece in pieces if len(word_ends.spelling(piece)) == 1
+    ]
     return dict.fromkeys(word_parts.both_forms(letters), 0.0)
 
 
@@ -160,7 +158,8 @@ def _of_other_letters(
     return {
         piece: score
         for piece, score in pieces.items()
-        if len(_spelling(piece)) > 1 and set(_spelling(piece)) - of_names
+        if len(word_ends.spelling(piece)) > 1
+        and set(word_ends.spelling(piece)) - of_names
     }
 
 
@@ -184,7 +183,7 @@ def _parts(
     candidates = piece_training.wordpiece(
         shell, list(words), size=size, min_frequency=2
     )
-    longer = [word_ends.bare(p) for p in candidates if len(_spelling(p)) > 1]
+    longer = [word_ends.bare(p) for p in candidates if len(word_ends.spelling(p)) > 1]
     chosen = word_parts.choose(longer, words, names, shell=shell)
     single = word_parts.both_forms(f for c in often for f in (c, "##" + c))
     return list(dict.fromkeys([*single, *chosen]))

@@ -39,6 +39,11 @@ def bare(piece: str) -> str:
     return piece.removesuffix(END)
 
 
+def spelling(piece: str) -> str:
+    """Return the letters of a piece, without what marks its place in a word."""
+    return bare(piece.removeprefix("##").removeprefix("▁"))
+
+
 def _ends_words(piece: str) -> bool:
     return unicodedata.category(piece[-1])[0] in "LMN"
 

@@ -84,8 +84,8 @@ def splits(
     """Return how the student's new whole words split into parts where they are no pieces.
 
     Words that would split into the teacher's pieces alone are left out: those are pieces
-    of English words and of names, and tell nothing of this one. So are words that go on
-    as parts of longer ones.
+    of English words and of names, and tell nothing of this one; single letters tell as
+    little. Words that go on as parts of longer ones are left out, too.
 
     Args:
         student: a tokenizer whose new pieces are whole words with marks behind.
@@ -98,7 +98,7 @@ def splits(
     vocabulary = student.get_vocab(with_added_tokens=True)
     new = [piece for piece in vocabulary if word_ends.bare(piece) not in known]
     words = set(filter(is_word, new))
-    parts = set(new) - words
+    parts = {piece for piece in new if len(word_ends.spelling(piece)) > 1} - words
     if not words or not parts:
         return {}
     state = json.loads(student.to_str())

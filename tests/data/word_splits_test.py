@@ -8,7 +8,7 @@ from optical_jax.data.tokenize import Encoded
 from tests.models import tiny
 
 PARTS = {7: [70, 71], 9: [90, 91, 92]}
-NUMBERS = np.array([5, 3, 8])
+NUMBERS = (5, 3, 8)
 
 
 def _text(*ids):

@@ -43,7 +43,7 @@ def _config(tmp_path, **data):
         tmp_path,
         tmp_path / "run",
         student=StudentConfig(vocabulary=WHOLE),
-        data=dataclasses.replace(DataConfig(), **data),
+        data=DataConfig(**data),
     )
 
 
