@@ -185,7 +185,7 @@ def config(
                 row_multiple=8192,
             ),
             freeze=("encoder/layers/[1-9]",),
-            compute=EncoderOptions(matmul="bfloat16"),
+            compute=EncoderOptions(matmul="auto"),
         ),
         data=DataConfig(
             sources=sources,

@@ -1,8 +1,12 @@
 """Matrix products of linear layers whose factors are rounded to bfloat16.
 
 What TPUs do with float32 by default, for every machine: CPUs that have AVX-512 BF16 or AMX
-take half the time for it. Sums, and all that is between the products, stay float32.
+take half the time for it, others longer. Sums, and all that is between the products, stay
+float32.
 """
+
+import functools
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +17,25 @@ from jaxtyping import Array, Float
 Dimensions = tuple[
     tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]
 ]
+
+_CPUINFO = Path("/proc/cpuinfo")
+# As Linux names what multiplies bfloat16: on x86, and on ARM.
+_INSTRUCTIONS = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+@functools.cache
+def rounding_is_faster(platform: str, cpuinfo: Path = _CPUINFO) -> bool:
+    """Tell whether products of rounded factors take less time than those of float32.
+
+    Args:
+        platform: of the devices: "cpu", "gpu", "tpu". On the last two float32 is left to
+            jax, which rounds there as `jax_default_matmul_precision` says.
+        cpuinfo: what Linux tells of this machine; where it is missing nothing is known.
+    """
+    if platform != "cpu" or not cpuinfo.is_file():
+        return False
+    words = cpuinfo.read_text(encoding="utf-8", errors="replace").split()
+    return not _INSTRUCTIONS.isdisjoint(words)
 
 
 def bfloat16(

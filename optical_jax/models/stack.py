@@ -40,8 +40,16 @@ class EncoderOptions:
     # Compile one layer and loop over all.
     scan: bool = False
     # Products with weights in float32: as jax computes them, or of factors rounded to
-    # bfloat16 with sums in float32: faster on CPUs that can; TPUs do so by default.
-    matmul: Literal["default", "bfloat16"] = "default"
+    # bfloat16 with sums in float32, as TPUs do by default; "auto": the latter on CPUs that
+    # have instructions for it, where it is faster.
+    matmul: Literal["default", "bfloat16", "auto"] = "default"
+
+    def on(self, platform: str) -> "EncoderOptions":
+        """Return these options with what "auto" says of products on devices of a platform."""
+        if self.matmul != "auto":
+            return self
+        rounded = products.rounding_is_faster(platform)
+        return dataclasses.replace(self, matmul="bfloat16" if rounded else "default")
 
 
 PLAIN = EncoderOptions()

@@ -88,12 +88,13 @@ def make_step(
     program. The state's buffers are donated.
     """
     dtype = jnp.dtype(config.dtype)
+    options = config.student.compute.on(mesh.devices.flat[0].platform)
     student_graph = retriever.graphdef(
         student.encoder,
         student.head,
         dropout=config.student.dropout,
         dtype=dtype,
-        options=config.student.compute,
+        options=options,
         adapters=config.student.lora,
     )
     teacher_graph = None
@@ -102,7 +103,7 @@ def make_step(
             teacher.encoder,
             teacher.head,
             dtype=dtype,
-            options=dataclasses.replace(config.student.compute, remat="none"),
+            options=dataclasses.replace(options, remat="none"),
         )
     abstract = trained.abstract(config, student)
     fixed = optimizer.frozen(abstract, config.student.freeze)

@@ -67,3 +67,34 @@ def test_an_encoder_computes_the_same_but_for_rounding(rng, family):
     # Less is rounded than where everything is bfloat16.
     assert 1e-5 < far(rounded) < far(vectors(jnp.bfloat16)) < 0.1
     np.testing.assert_allclose(np.linalg.norm(rounded, axis=-1), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "platform", "faster"),
+    [
+        ("flags\t: fma avx2 avx512_bf16 amx_tile", "cpu", True),
+        ("flags\t: amx_bf16 avx512f", "cpu", True),
+        ("Features\t: fp asimd bf16", "cpu", True),
+        ("flags\t: fma avx2 avx512f avx512_vnni", "cpu", False),
+        ("flags\t: avx512_bf16", "gpu", False),
+        ("flags\t: avx512_bf16", "tpu", False),
+    ],
+)
+def test_factors_are_rounded_where_a_cpu_has_instructions_for_it(
+    tmp_path, flags, platform, faster
+):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\n{flags}\n")
+    assert products.rounding_is_faster(platform, cpuinfo) is faster
+
+
+def test_where_nothing_is_known_of_a_cpu_products_are_jax_s(tmp_path):
+    assert not products.rounding_is_faster("cpu", tmp_path / "cpuinfo")
+
+
+def test_auto_is_settled_by_the_devices(monkeypatch):
+    auto = EncoderOptions(matmul="auto", remat="dots")
+    for faster, chosen in ((True, "bfloat16"), (False, "default")):
+        monkeypatch.setattr(products, "rounding_is_faster", lambda _, f=faster: f)
+        assert auto.on("cpu") == EncoderOptions(matmul=chosen, remat="dots")
+    assert EncoderOptions(matmul="bfloat16").on("tpu").matmul == "bfloat16"
