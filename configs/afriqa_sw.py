@@ -30,5 +30,6 @@ def get_config() -> Config:
             *pb.questions("swa"),
         ),
         steps=1600,
+        vocabulary_size=48_000,
         cache_teacher=False,
     )

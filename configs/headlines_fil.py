@@ -32,6 +32,7 @@ def get_config() -> Config:
             *pb.flores("tgl_Latn"),
             *pb.words("tl"),
         ),
-        steps=200,
+        steps=400,
+        vocabulary_size=48_000,
         cache_teacher=False,
     )
