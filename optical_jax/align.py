@@ -182,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = tyro.cli(
         Options, args=argv, prog="python -m optical_jax.align", description=__doc__
     )
-    command.cache_compilations(options.cache)
+    command.set_up(options.cache)
     width = None if sys.stdout.isatty() else 120
     _align(options, line, rich.console.Console(width=width))
     return 0

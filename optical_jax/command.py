@@ -1,4 +1,4 @@
-"""What the commands share: errors in a line, live progress, compiled programs kept."""
+"""What the commands share: errors in a line, live progress, what is kept between uses."""
 
 import contextlib
 import functools
@@ -13,6 +13,7 @@ import rich.console
 import rich.markup
 import rich.progress
 
+from optical_jax import host_memory
 from optical_jax.retrieval.searcher import Stages
 
 
@@ -71,7 +72,12 @@ def live(console: rich.console.Console) -> Iterator[Stages]:
         yield told
 
 
-def cache_compilations(cache: Path) -> None:
-    """Keep compiled programs between runs."""
+def set_up(cache: Path) -> None:
+    """Keep compiled programs between runs, and freed memory within this one.
+
+    Args:
+        cache: folder that the programs are in; made if need be.
+    """
+    host_memory.keep_freed()
     path = cache.expanduser() / "xla"
     jax.config.update("jax_compilation_cache_dir", str(path))

@@ -127,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     say = lambda text: out.print(text, markup=False, soft_wrap=True)
     if options.format == "plaid":
-        command.cache_compilations(options.cache)
+        command.set_up(options.cache)
         with command.live(out) as told:
             report = write_index(options, progress=told)
         say(f"wrote {options.output} (plaid). {report.text()}")

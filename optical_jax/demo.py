@@ -20,7 +20,15 @@ from rich import console as rich_console
 from rich import table as rich_table
 
 from configs import sample_student, sample_teacher
-from optical_jax import command, convert, evaluate, heatmap, report, train
+from optical_jax import (
+    command,
+    convert,
+    evaluate,
+    heatmap,
+    host_memory,
+    report,
+    train,
+)
 from optical_jax.config import Config
 from optical_jax.data import collection, sample, sample_files
 from optical_jax.models import folder
@@ -235,6 +243,7 @@ def _verdict(evaluation: record.Evaluation) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; return the exit status."""
     options = tyro.cli(Options, args=argv, prog=_COMMAND, description=__doc__)
+    host_memory.keep_freed()
     run(options, console=rich_console.Console())
     return 0
 

@@ -233,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = tyro.cli(
         Options, args=argv, prog="python -m optical_jax.evaluate", description=__doc__
     )
-    command.cache_compilations(options.cache)
+    command.set_up(options.cache)
     distributed.start()
     # Wide enough for the table in a file or a pipe, where rich assumes 80 columns.
     width = None if sys.stdout.isatty() else 120

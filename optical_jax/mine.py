@@ -201,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = tyro.cli(
         Options, args=argv, prog="python -m optical_jax.mine", description=__doc__
     )
-    command.cache_compilations(options.cache)
+    command.set_up(options.cache)
     mine(options, rich.console.Console())
     return 0
 

@@ -223,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = tyro.cli(
         Options, args=argv, prog="python -m optical_jax.search", description=__doc__
     )
-    command.cache_compilations(options.cache)
+    command.set_up(options.cache)
     distributed.start()
     console = rich.console.Console(quiet=not distributed.is_leader())
     with distributed.together("the corpus's shards that are done are kept"):

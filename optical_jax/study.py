@@ -247,7 +247,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     line = shlex.join(["python", "-m", "optical_jax.study", *argv])
     console = rich.console.Console(width=None if sys.stdout.isatty() else 120)
-    command.cache_compilations(options.cache)
+    command.set_up(options.cache)
     study = config_io.load_preset(options.config, getter="get_study", kind=Study)
     report = run(study, options, line=line, console=console)
     for path in report.written:

@@ -274,7 +274,7 @@ def _describe(mesh: Mesh) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
-    command.cache_compilations(cache / "optical_jax")
+    command.set_up(cache / "optical_jax")
     distributed.start()
     config = config_io.parse(argv, prog="python -m optical_jax.train")
     with distributed.together("the run goes on from its newest checkpoint"):

@@ -12,7 +12,7 @@ LINES = ["who wrote the book", "habari dunia", "the word", "book who"]
 
 @pytest.fixture(autouse=True)
 def _no_compilation_cache(monkeypatch):
-    monkeypatch.setattr(command, "cache_compilations", lambda cache: None)
+    monkeypatch.setattr(command, "set_up", lambda cache: None)
 
 
 @pytest.fixture(scope="module")

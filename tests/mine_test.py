@@ -15,7 +15,7 @@ from tests.retrieval import world
 @pytest.fixture(autouse=True)
 def _no_compilation_cache(monkeypatch):
     """The setting is the process's and would outlive the test."""
-    monkeypatch.setattr(command, "cache_compilations", lambda cache: None)
+    monkeypatch.setattr(command, "set_up", lambda cache: None)
 
 
 @pytest.fixture

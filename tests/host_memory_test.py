@@ -1,0 +1,75 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from optical_jax import host_memory
+
+# Prints the pages that the kernel handed out in ten runs of a program with about 100 MB of
+# intermediate results, once it is warm.
+_PROGRAM = """
+import resource, sys
+import jax, jax.numpy as jnp
+from optical_jax import host_memory
+
+if "keep" in sys.argv:
+    assert host_memory.keep_freed()
+
+@jax.jit
+def f(x):
+    for _ in range(4):
+        x = jnp.sin(x @ x) @ x
+    return x.sum()
+
+x = jnp.ones((1500, 1500)) / 1500
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    f(x).block_until_ready()
+before = faults()
+for _ in range(10):
+    f(x).block_until_ready()
+print(faults() - before)
+"""
+
+
+def _pages(*args):
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, *args],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"JAX_PLATFORMS": "cpu", "PATH": "/usr/bin:/bin"},
+        cwd=Path(__file__).parents[1],
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="the C library is not glibc"
+)
+def test_no_page_is_given_back_and_taken_again():
+    assert _pages() > 10_000
+    assert _pages("keep") < 1_000
+
+
+def test_the_cpu_computes_where_there_is_no_accelerator(tmp_path):
+    assert host_memory._cpu_computes(None, tmp_path)
+    (tmp_path / "nvidiactl").touch()
+    assert host_memory._cpu_computes(None, tmp_path)
+    (tmp_path / "nvidia0").touch()
+    assert not host_memory._cpu_computes(None, tmp_path)
+
+
+def test_a_tpu_s_host_keeps_its_ways(tmp_path):
+    (tmp_path / "vfio").mkdir()
+    (tmp_path / "vfio" / "0").touch()
+    assert not host_memory._cpu_computes(None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("platforms", "cpu"), [("cpu", True), ("cuda,cpu", False), ("tpu", False)]
+)
+def test_the_platform_that_is_asked_for_decides(tmp_path, platforms, cpu):
+    (tmp_path / "nvidia0").touch()
+    assert host_memory._cpu_computes(platforms, tmp_path) is cpu
