@@ -27,7 +27,7 @@ import jax
 import numpy as np
 
 from benchmarks import paired, random_step, serve, step_batches, timing
-from optical_jax import config_io
+from optical_jax import config_io, host_memory
 from optical_jax.config import Config, DataConfig, OptimizerConfig, StudentConfig
 from optical_jax.models.head import HeadConfig
 from optical_jax.objectives import transport
@@ -79,6 +79,8 @@ def config_of(bitext: str | None, way: str, precision: str) -> Config:
 
 def answer(args: argparse.Namespace) -> None:
     """Serve one of our ways: a run is a step for each batch."""
+    # As the command does.
+    host_memory.keep_freed()
     way, folder = args.answer[0], Path(args.answer[1])
     config = config_of(args.bitext, way, args.precision[0])
     encoder = random_step.encoder(*SIZES[args.models[0]], vocabulary=args.vocabulary)

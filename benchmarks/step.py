@@ -3,13 +3,16 @@
     python -m benchmarks.step [--length 24]
 
 64 pairs, random weights and ids (time does not depend on them). "step-choices" compares the
-step of the presets in configs/ (products of bfloat16 factors, word embeddings updated where
+step of the presets in configs/ (products of bfloat16 factors where the CPU has them, word
 they are used, layers 1-5 frozen, teacher vectors from the cache, one length bucket) with
-steps that lack one of these after the other; the last one is the plain step.
+steps that lack one of these after the other; the last one is the plain step. "step-memory" is
+that step with the memory of its intermediate results kept from step to step, and without.
 """
 
 import argparse
 import dataclasses
+import resource
+import sys
 from types import SimpleNamespace
 
 import jax
@@ -17,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmarks import random_step, timing
+from benchmarks import paired, random_step, serve, timing
+from optical_jax import host_memory
 from optical_jax.config import (
     Config,
     MeshConfig,
@@ -42,7 +46,7 @@ _FLOAT32 = Config(
 _PRESET = dataclasses.replace(
     _FLOAT32,
     student=dataclasses.replace(
-        _FLOAT32.student, compute=EncoderOptions(matmul="bfloat16")
+        _FLOAT32.student, compute=EncoderOptions(matmul="auto")
     ),
 )
 # Adam moves every row of the table.
@@ -112,13 +116,52 @@ def _parts(length: int) -> dict:
     }
 
 
+def _memory(length: int, rounds: int) -> dict:
+    """Time the preset's step with and without `host_memory`, a process each."""
+    again = [sys.executable, "-m", "benchmarks.step", "--length", str(length)]
+    children = {
+        way: paired.Child([*again, "--answer", way]) for way in ("kept", "given back")
+    }
+    best = paired.rounds(children, count=rounds)
+    for child in children.values():
+        child.close()
+    return timing.row(
+        "step-memory",
+        best["kept"]["seconds"],
+        best["given back"]["seconds"],
+        "freed memory given back to Linux",
+        length=length,
+        pages_a_step={way: found["pages"] for way, found in best.items()},
+    )
+
+
+def _answer(length: int, way: str) -> None:
+    if way == "kept":
+        host_memory.keep_freed()
+    step = _step(_PRESET, length, length, cached=True)
+    pages = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+    def run() -> dict:
+        before = pages()
+        jax.block_until_ready(step())
+        return {"pages": pages() - before}
+
+    serve.serve({}, run)
+
+
 def main() -> None:
     """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--length", type=int, default=24, help="tokens a text, padded")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--answer", help=argparse.SUPPRESS)
     args = parser.parse_args()
     length = args.length
+    if args.answer:
+        _answer(length, args.answer)
+        return
+    host_memory.keep_freed()
+    memory = _memory(length, args.rounds)
     steps = {
         "preset": _step(_PRESET, length, length, cached=True),
         "float32 products": _step(_FLOAT32, length, length, cached=True),
@@ -135,12 +178,11 @@ def main() -> None:
         "pairs_per_second": round(_BATCH / ours, 1),
         "parts_seconds": {k: round(v, 4) for k, v in parts.items()},
     }
-    timing.record(
-        [
-            timing.row("step-choices", ours, peer, name, **more)
-            for name, peer in best.items()
-        ]
-    )
+    choices = [
+        timing.row("step-choices", ours, peer, name, **more)
+        for name, peer in best.items()
+    ]
+    timing.record([*choices, memory])
 
 
 if __name__ == "__main__":
