@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 
 from optical_jax.data import textfile
+from optical_jax.models import products
 
 RESULTS = Path("results/benchmarks.json")
 
@@ -34,13 +35,15 @@ def seconds(
 
 
 def machine() -> str:
-    """Name the device, the cores and the processor."""
+    """Name the device, the cores and the processor, and whether that multiplies bfloat16."""
     kind = jax.devices()[0].device_kind
     processor, facts = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
     if facts.is_file():
         named = re.search(r"^model name\s*:\s*(.+)$", facts.read_text(), re.MULTILINE)
         processor = named[1] if named else processor
-    return f"{kind}, {os.cpu_count()} cores, {processor}"
+    rounds = products.rounding_is_faster(jax.default_backend())
+    more = ", with bfloat16 products" if rounds else ""
+    return f"{kind}, {os.cpu_count()} cores, {processor}{more}"
 
 
 def row(name: str, ours: float, peer: float, peer_name: str, **more: object) -> dict:
@@ -57,13 +60,15 @@ def row(name: str, ours: float, peer: float, peer_name: str, **more: object) -> 
 
 
 def record(rows: list[dict]) -> None:
-    """Print rows and put them into results/benchmarks.json, replacing those of the name."""
+    """Print rows and put them into results/benchmarks.json.
+
+    Those of the same names and machine are replaced; what other machines measured stays.
+    """
     for each in rows:
         print(json.dumps(each))
-    names = {each["name"] for each in rows}
+    known = {(each["name"], each["machine"]) for each in rows}
     kept = []
     if RESULTS.is_file():
-        kept = [
-            r for r in json.loads(RESULTS.read_text())["rows"] if r["name"] not in names
-        ]
+        found = json.loads(RESULTS.read_text())["rows"]
+        kept = [r for r in found if (r["name"], r["machine"]) not in known]
     textfile.write(RESULTS, json.dumps({"rows": kept + rows}, indent=2) + "\n")
