@@ -32,7 +32,7 @@ from optical_jax import command, config_io
 from optical_jax.retrieval.searcher import Stages
 from optical_jax.studies import cost, output, overrides, results, runner
 from optical_jax.studies.bench import Benches
-from optical_jax.studies.grid import Base, Run, Study, runs
+from optical_jax.studies.grid import Base, Run, Study, averages, runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +100,7 @@ def run(
     if options.dry_run:
         return Report(written=[], failures={})
     failures = _execute(chosen, root, benches, console)
+    failures |= _average(study, by_cell, chosen, benches, console)
     baselines = {
         base.name: found
         for base in _bases(study)
@@ -125,6 +126,13 @@ def _execute(
             )
     for one in chosen:
         tasks[one.name] = functools.partial(runner.execute, one, benches)
+    return _each(tasks, console)
+
+
+def _each(
+    tasks: Mapping[str, Callable[[], None]], console: rich.console.Console
+) -> dict[str, str]:
+    """Do what is to be done; return why some failed."""
     failures = {}
     for number, (name, task) in enumerate(tasks.items(), start=1):
         console.rule(f"{number} of {len(tasks)}: {name}", align="left")
@@ -135,6 +143,25 @@ def _execute(
             failures[name] = f"{type(error).__name__}: {error}"
             _say_failure(console, name, failures[name])
     return failures
+
+
+def _average(
+    study: Study,
+    by_cell: Mapping[str, Run],
+    chosen: Sequence[Run],
+    benches: Benches,
+    console: rich.console.Console,
+) -> dict[str, str]:
+    """Measure the means of the methods that are done and of which a seed was chosen."""
+    tasks = {
+        f"{one.base.name}/{one.name}": functools.partial(
+            runner.execute_average, one, benches
+        )
+        for one in averages(study, by_cell)
+        if any(run in chosen for run in one.runs)
+        and all(runner.standing(run).state == "done" for run in one.runs)
+    }
+    return _each(tasks, console)
 
 
 def _told(console: rich.console.Console) -> Stages:

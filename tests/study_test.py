@@ -7,7 +7,9 @@ import pytest
 import rich.console
 
 from optical_jax import study, train
+from optical_jax.models import average
 from optical_jax.studies import overrides, runner
+from optical_jax.studies.bench import Benches
 from optical_jax.studies.grid import Axis, Base, Grid, Study
 from optical_jax.training import sharding, workdir
 from tests.retrieval import world
@@ -53,7 +55,13 @@ def _study(root, *, axes=(METHODS,), seeds=(0, 1)):
         fusion_weights=(0.7, 0.3),
     )
     grids = tuple(Grid(bases=(base,), axes=(axis,), seeds=seeds) for axis in axes)
-    return Study(name="tiny", grids=grids, reference="all", measures=("R@1", "RR@10"))
+    return Study(
+        name="tiny",
+        grids=grids,
+        reference="all",
+        measures=("R@1", "RR@10"),
+        averaged=True,
+    )
 
 
 def _options(root, **fields):
@@ -143,6 +151,25 @@ def test_the_record_has_methods_by_seed_and_baselines_once(root, finished):
     page = report.written[1].read_text()
     assert "| method | xx-test |" in page
     assert report.written[2].suffix == ".png"
+
+
+def test_the_seeds_of_a_method_are_measured_as_one_encoder(root, finished):
+    report, _ = finished
+    record = json.loads(report.written[0].read_text())
+    rows = {(row["method"], row["seed"]): row["measures"] for row in record["rows"]}
+    assert [s for m, s in rows if m == "few, averaged"] == [0]
+    assert not any(m.startswith("broken") for m, _ in rows)
+    folders = [root / "runs" / "xx" / "few" / f"seed-{i}" for i in (0, 1)]
+    students = [workdir.load_student(folder) for folder in folders]
+    mean = average.average(students[0], students[1:])
+    placed = study._placed(_study(root), {}, root / "collections")
+    base = placed.grids[0].bases[0]
+    found = Benches(root / "collections", cache=root / "cache", told=lambda *_: None)
+    folder = root / "by_hand"
+    found.bench(base).measure_student(mean, folder, fused=False)
+    (row,) = json.loads((folder / "measures.json").read_text())["rows"]
+    assert rows["few, averaged", 0] == row["measures"]
+    assert "| few, averaged |" in report.written[1].read_text()
 
 
 def test_what_is_finished_is_not_run_again(root, finished, monkeypatch):

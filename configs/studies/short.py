@@ -39,4 +39,5 @@ def get_study() -> Study:
             Grid(bases=bases, axes=(Axis(settings=settings),), seeds=(1, 2)),
         ),
         reference="transport",
+        averaged=True,
     )

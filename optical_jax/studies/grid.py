@@ -100,6 +100,9 @@ class Study:
     reference: str
     # Shown in tables and figures, and tested; the record has more.
     measures: tuple[str, ...] = ("R@10", "RR@10")
+    # Whether the students of a method's seeds are measured as one encoder, too: the mean of
+    # their parameters, see `models.average`.
+    averaged: bool = False
 
     def __post_init__(self) -> None:
         """Check that everything has a name of its own.
@@ -188,6 +191,47 @@ class Run:
     def folder(self) -> Path:
         """The run's workdir."""
         return Path(self.config.workdir)
+
+
+@dataclass(frozen=True)
+class Average:
+    """The students of a method's seeds on a base as one encoder."""
+
+    base: Base
+    method: str
+    runs: tuple[Run, ...]
+    # Where its measures go.
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+        return averaged_name(self.method)
+
+
+def averaged_name(method: str) -> str:
+    """Name the mean of a method's seeds."""
+    return f"{method}, averaged"
+
+
+def averages(study: Study, by_cell: Mapping[str, Run]) -> list[Average]:
+    """Return what is averaged, in the study's order: every method that has several seeds.
+
+    Args:
+        study: the study.
+        by_cell: its runs by the cells' names.
+    """
+    by_method: dict[tuple[str, str], list[Cell]] = {}
+    for cell in study.cells if study.averaged else ():
+        by_method.setdefault((cell.base.name, cell.method), []).append(cell)
+    found = []
+    for (_, method), cells in by_method.items():
+        each = tuple(by_cell[cell.name] for cell in cells)
+        if len(each) > 1:
+            seeds = "-".join(str(cell.seed) for cell in cells)
+            folder = each[0].folder.parent / f"averaged-{seeds}"
+            found.append(Average(cells[0].base, method, each, folder))
+    return found
 
 
 def runs(study: Study, root: Path) -> dict[str, Run]:

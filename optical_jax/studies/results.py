@@ -10,6 +10,7 @@ import numpy as np
 from optical_jax.retrieval import methods
 from optical_jax.retrieval.significance import Comparison, Comparisons
 from optical_jax.studies import contrasts, runner
+from optical_jax.studies import grid as grid_lib
 from optical_jax.studies.bench import Measured
 from optical_jax.studies.contrasts import Entry
 from optical_jax.studies.grid import Grid, Run, Study
@@ -41,7 +42,12 @@ class Results:
         cells = self.study.cells
         index = self.study.grids.index(grid)
         varied = dict.fromkeys(c.method for c in cells if index in c.labels)
-        wanted = [*_BEFORE, self.study.reference, *varied, *_AFTER]
+        tried = [
+            name
+            for method in (self.study.reference, *varied)
+            for name in (method, grid_lib.averaged_name(method))
+        ]
+        wanted = [*_BEFORE, *tried, *_AFTER]
         return [m for m in dict.fromkeys(wanted) if m in found]
 
     def query_sets(self, grid: Grid) -> list[str]:
@@ -92,6 +98,10 @@ def collect(
             name = cell.method if row["method"] == methods.STUDENT else row["method"]
             if name == cell.method or cell.method == study.reference:
                 rows.setdefault((row["query_set"], name), {})[cell.seed] = row
+    for one in grid_lib.averages(study, runs):
+        found = runner.measured_average(one)
+        for row in found.rows if found else ():
+            rows[row["query_set"], one.name] = {0: row}
     entries = {key: _entry(key[1], by_seed) for key, by_seed in rows.items()}
     results = Results(study=study, entries=entries, significance={})
     tests = contrasts.by_query_set(

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from optical_jax import train
 from optical_jax.data import textfile
+from optical_jax.models import average
 from optical_jax.studies import bench
 from optical_jax.studies.bench import Benches, Measured
-from optical_jax.studies.grid import Base, Run
+from optical_jax.studies.grid import Average, Base, Run
 from optical_jax.training import checkpoint, workdir
 
 State = Literal["new", "started", "trained", "done", "failed"]
@@ -74,6 +75,24 @@ def execute(run: Run, benches: Benches) -> None:
         textfile.write(run.folder / _FAILURE, traceback.format_exc())
         raise
     (run.folder / _FAILURE).unlink(missing_ok=True)
+
+
+def execute_average(one: Average, benches: Benches) -> None:
+    """Measure the mean of runs that are all done; once."""
+    if measured_average(one) is not None:
+        return
+    first, *others = (run.folder for run in one.runs)
+    student = average.average(
+        workdir.load_student(first), map(workdir.load_student, others)
+    )
+    benches.bench(one.base, one.runs[0].config).measure_student(
+        student, one.folder, fused=False
+    )
+
+
+def measured_average(one: Average) -> Measured | None:
+    """Return what was measured of a mean of runs; None if nothing was."""
+    return bench.read(one.folder, one.base)
 
 
 def time_steps(run: Run, *, steps: int) -> None:

@@ -75,6 +75,24 @@ def test_equal_cells_share_a_run_and_grids_a_cell(tmp_path):
     assert runs["kin/epsilon 0.05/0"].fused
 
 
+def test_a_method_with_several_seeds_has_an_average(tmp_path):
+    grids = (
+        Grid(bases=(KIN, IBO), axes=(METHODS,)),
+        Grid(bases=(KIN,), axes=(METHODS,), seeds=(0, 1, 2)),
+    )
+    study = _study(*grids, averaged=True)
+    runs = grid.runs(study, tmp_path)
+    found = grid.averages(study, runs)
+    assert [(one.base.name, one.name) for one in found] == [
+        ("kin", "transport, averaged"),
+        ("kin", "longer, averaged"),
+    ]
+    assert found[1].runs == tuple(runs[f"kin/longer/{seed}"] for seed in (0, 1, 2))
+    # Of other seeds it is another one.
+    assert found[1].folder == tmp_path / "kin" / "longer" / "averaged-0-1-2"
+    assert grid.averages(_study(*grids), runs) == []
+
+
 def test_a_study_without_axes_has_one_method(tmp_path):
     study = _study(Grid(bases=(KIN,)), reference="student")
     assert list(grid.runs(study, tmp_path)) == ["kin/student/0"]

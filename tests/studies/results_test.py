@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from optical_jax.studies import results
+from optical_jax.studies import results, runner
+from optical_jax.studies.bench import Measured
 from tests.studies import made_up
 
 
@@ -56,6 +59,25 @@ def test_methods_of_a_grid_stand_between_the_baselines(found):
         "fusion",
         "topline",
     ]
+
+
+def test_averages_stand_beside_their_methods(monkeypatch):
+    made = dataclasses.replace(made_up.study(), averaged=True)
+
+    def measured(one):
+        if one.name != "greedy, averaged":
+            return None
+        rows = [made_up.row(one.base.name, "epsilon 0.02")]
+        return Measured(asked={}, rows=rows, seconds=1.0)
+
+    monkeypatch.setattr(runner, "measured_average", measured)
+    found = made_up.collected(made)
+    methods = found.methods(made.grids[0])
+    assert methods[2:6] == ["transport", "greedy", "greedy, averaged", "fusion"]
+    entry = found.entries["ibo-test", "greedy, averaged"]
+    expected = made_up.row("ibo", "epsilon 0.02")["measures"]
+    assert entry.measures == {0: expected}
+    assert found.compared("ibo-test", "greedy, averaged", "R@10") is not None
 
 
 def test_tests_are_against_the_reference(found):
