@@ -38,6 +38,5 @@ def get_config() -> Config:
         ),
         exclude_but=("yor-train",),
         steps=800,
-        vocabulary_size=48_000,
         cache_teacher=False,
     )

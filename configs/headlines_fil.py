@@ -32,7 +32,6 @@ def get_config() -> Config:
             *pb.flores("tgl_Latn"),
             *pb.words("tl"),
         ),
-        steps=400,
-        vocabulary_size=48_000,
+        steps=200,
         cache_teacher=False,
     )
