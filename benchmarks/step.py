@@ -116,6 +116,30 @@ def _parts(length: int) -> dict:
     }
 
 
+def _choices(length: int, rounds: int) -> list[dict]:
+    """Time the preset's step, and steps that lack its choices one after the other."""
+    steps = {
+        "preset": _step(_PRESET, length, length, cached=True),
+        "float32 products": _step(_FLOAT32, length, length, cached=True),
+        "and all rows": _step(_WHOLE_TABLE, length, length, cached=True),
+        "and all layers": _step(_ALL_LAYERS, length, length, cached=True),
+        "and teacher in the step": _step(_ALL_LAYERS, length, length, cached=False),
+        "and padded to 64": _step(_ALL_LAYERS, length, _LONGEST, cached=False),
+    }
+    best = timing.seconds(steps, rounds=rounds)
+    parts = timing.seconds(_parts(length), rounds=rounds)
+    ours = best.pop("preset")
+    more = {
+        "length": length,
+        "pairs_per_second": round(_BATCH / ours, 1),
+        "parts_seconds": {k: round(v, 4) for k, v in parts.items()},
+    }
+    return [
+        timing.row("step-choices", ours, peer, name, **more)
+        for name, peer in best.items()
+    ]
+
+
 def _memory(length: int, rounds: int) -> dict:
     """Time the preset's step with and without `host_memory`, a process each."""
     again = [sys.executable, "-m", "benchmarks.step", "--length", str(length)]
@@ -154,6 +178,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--length", type=int, default=24, help="tokens a text, padded")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=("choices", "memory"),
+        default=["choices", "memory"],
+    )
     parser.add_argument("--answer", help=argparse.SUPPRESS)
     args = parser.parse_args()
     length = args.length
@@ -161,28 +191,10 @@ def main() -> None:
         _answer(length, args.answer)
         return
     host_memory.keep_freed()
-    memory = _memory(length, args.rounds)
-    steps = {
-        "preset": _step(_PRESET, length, length, cached=True),
-        "float32 products": _step(_FLOAT32, length, length, cached=True),
-        "and all rows": _step(_WHOLE_TABLE, length, length, cached=True),
-        "and all layers": _step(_ALL_LAYERS, length, length, cached=True),
-        "and teacher in the step": _step(_ALL_LAYERS, length, length, cached=False),
-        "and padded to 64": _step(_ALL_LAYERS, length, _LONGEST, cached=False),
-    }
-    best = timing.seconds(steps, rounds=args.rounds)
-    parts = timing.seconds(_parts(args.length), rounds=args.rounds)
-    ours = best.pop("preset")
-    more = {
-        "length": args.length,
-        "pairs_per_second": round(_BATCH / ours, 1),
-        "parts_seconds": {k: round(v, 4) for k, v in parts.items()},
-    }
-    choices = [
-        timing.row("step-choices", ours, peer, name, **more)
-        for name, peer in best.items()
-    ]
-    timing.record([*choices, memory])
+    rows = _choices(length, args.rounds) if "choices" in args.parts else []
+    if "memory" in args.parts:
+        rows.append(_memory(length, args.rounds))
+    timing.record(rows)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ def machine() -> str:
         processor = named[1] if named else processor
     rounds = products.rounding_is_faster(jax.default_backend())
     more = ", with bfloat16 products" if rounds else ""
-    return f"{kind}, {os.cpu_count()} cores, {processor}{more}"
+    cores = len(os.sched_getaffinity(0))
+    return f"{kind}, {cores} core{'s' * (cores > 1)}, {processor}{more}"
 
 
 def row(name: str, ours: float, peer: float, peer_name: str, **more: object) -> dict:

@@ -6,8 +6,8 @@ import pytest
 
 from optical_jax import host_memory
 
-# Prints the pages that the kernel handed out in ten runs of a program with about 100 MB of
-# intermediate results, once it is warm.
+# Prints the pages that the kernel handed out in a run of a program with more than 64 MB of
+# intermediate results: the least of many runs, as the heap may still grow in some.
 _PROGRAM = """
 import resource, sys
 import jax, jax.numpy as jnp
@@ -16,20 +16,20 @@ from optical_jax import host_memory
 if "keep" in sys.argv:
     assert host_memory.keep_freed()
 
+# Blocks above 32 MB, which glibc never keeps by itself.
 @jax.jit
 def f(x):
-    for _ in range(4):
-        x = jnp.sin(x @ x) @ x
-    return x.sum()
+    y = jnp.sin(x @ x.T)
+    return (jnp.cos(y @ y[:, :8]) @ y[:8]).sum()
 
-x = jnp.ones((1500, 1500)) / 1500
+x = jnp.ones((4000, 16)) / 16
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5):
+runs = []
+for _ in range(20):
+    before = faults()
     f(x).block_until_ready()
-before = faults()
-for _ in range(10):
-    f(x).block_until_ready()
-print(faults() - before)
+    runs.append(faults() - before)
+print(min(runs))
 """
 
 
@@ -49,8 +49,8 @@ def _pages(*args):
     not sys.platform.startswith("linux"), reason="the C library is not glibc"
 )
 def test_no_page_is_given_back_and_taken_again():
-    assert _pages() > 10_000
-    assert _pages("keep") < 1_000
+    assert _pages() > 1_000
+    assert _pages("keep") < 100
 
 
 def test_the_cpu_computes_where_there_is_no_accelerator(tmp_path):
