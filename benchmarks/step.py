@@ -4,9 +4,10 @@
 
 64 pairs, random weights and ids (time does not depend on them). "step-choices" compares the
 step of the presets in configs/ (products of bfloat16 factors where the CPU has them, word
-they are used, layers 1-5 frozen, teacher vectors from the cache, one length bucket) with
-steps that lack one of these after the other; the last one is the plain step. "step-memory" is
-that step with the memory of its intermediate results kept from step to step, and without.
+embeddings updated where they are used, layers 1-5 frozen, teacher vectors from the cache, one
+length bucket) with steps that lack one of these after the other; the last one is the plain
+step. "step-memory" is that of the presets with the memory of its intermediate results kept from
+step to step, and without.
 """
 
 import argparse

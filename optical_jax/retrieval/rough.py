@@ -9,15 +9,15 @@ largest |x'| and |e_x| of the document. One whose score plus its bound stays bel
 score minus bound is not among the best k. The others are scored in float32 by `search`.
 """
 
-import functools
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+
+from optical_jax.models import products
 
 # Unit roundoff and smallest normal number of float32 and bfloat16's products.
 _ROUNDOFF = 2.0**-24
@@ -62,19 +62,13 @@ class Queries(NamedTuple):
     errors: np.ndarray
 
 
-@functools.cache
 def pays() -> bool:
     """Whether this device multiplies bfloat16 faster than float32, at full precision.
 
     On a CPU that has no instruction for it, XLA widens the numbers first. Accelerators are left
     to one pass: what a second one saves there was not measured.
     """
-    flags = Path("/proc/cpuinfo")
-    return (
-        jax.default_backend() == "cpu"
-        and flags.is_file()
-        and "avx512_bf16" in flags.read_text()
-    )
+    return products.rounding_is_faster(jax.default_backend())
 
 
 def chunk(
