@@ -9,8 +9,6 @@ grew by, at its peak, over the shards that it keeps plus the largest tensor.
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -25,6 +23,7 @@ from optical_jax.config import MeshConfig
 from optical_jax.data import textfile
 from optical_jax.models import families, hf, weights
 from optical_jax.models.modernbert import ModernBertConfig
+from optical_jax.retrieval.record import machine
 from optical_jax.training import sharding
 
 RESULTS = Path("results/loading.json")
@@ -127,7 +126,7 @@ def main() -> None:
             print(json.dumps(rows[-1]))
     record = {
         "command": "python -m benchmarks.loading",
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "machine": machine(),
         "rows": rows,
     }
     textfile.write(RESULTS, json.dumps(record, indent=2) + "\n")

@@ -11,8 +11,6 @@ complete, over the state held on this host. On a CPU the state itself is host me
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -28,6 +26,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from benchmarks.loading import reset_peak, resident
 from optical_jax.config import MeshConfig
 from optical_jax.data import textfile
+from optical_jax.retrieval.record import machine
 from optical_jax.training import checkpoint, sharding
 from optical_jax.training.step import TrainState
 
@@ -108,7 +107,7 @@ def main() -> None:
         return
     record = {
         "command": "python -m benchmarks.saving",
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "machine": machine(),
         "rows": [measure(int(args.parameters))],
     }
     print(json.dumps(record["rows"][0]))

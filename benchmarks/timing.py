@@ -2,8 +2,6 @@
 
 import json
 import os
-import platform
-import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +10,7 @@ import jax
 
 from optical_jax.data import textfile
 from optical_jax.models import products
+from optical_jax.retrieval.record import processor
 
 RESULTS = Path("results/benchmarks.json")
 
@@ -37,14 +36,10 @@ def seconds(
 def machine() -> str:
     """Name the device, the cores and the processor, and whether that multiplies bfloat16."""
     kind = jax.devices()[0].device_kind
-    processor, facts = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
-    if facts.is_file():
-        named = re.search(r"^model name\s*:\s*(.+)$", facts.read_text(), re.MULTILINE)
-        processor = named[1] if named else processor
     rounds = products.rounding_is_faster(jax.default_backend())
     more = ", with bfloat16 products" if rounds else ""
     cores = len(os.sched_getaffinity(0))
-    return f"{kind}, {cores} core{'s' * (cores > 1)}, {processor}{more}"
+    return f"{kind}, {cores} core{'s' * (cores > 1)}, {processor()}{more}"
 
 
 def row(name: str, ours: float, peer: float, peer_name: str, **more: object) -> dict:

@@ -204,16 +204,20 @@ def commit() -> str | None:
 
 def machine() -> str:
     """Describe processor, cores, devices and the version of JAX."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
-        names = [
-            line.partition(":")[2].strip() for line in lines if "model name" in line
-        ]
-        model = names[0] if names else model
     devices = jax.devices()
     return (
-        f"{model}, {os.cpu_count()} cores; {len(devices)} x {devices[0].device_kind}; "
+        f"{processor()}, {os.cpu_count()} cores; "
+        f"{len(devices)} x {devices[0].device_kind}; "
         f"jax {jax.__version__}, Python {platform.python_version()}"
     )
+
+
+def processor() -> str:
+    """Return the processor's name as Linux gives it, or what Python knows of it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

@@ -14,7 +14,6 @@ import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-import platform
 import sys
 import tempfile
 import time
@@ -22,8 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-
+from optical_jax.retrieval.record import machine
 from tests.faults import damages, fuzzing, groups, kills, memory
 from tests.faults.damages import NotPossibleHere
 from tests.faults.world import World
@@ -136,7 +134,7 @@ def main(argv: list[str] | None = None) -> int:
         record = json.loads(args.output.read_text())
     record |= {
         "command": "python -m tests.faults.campaign",
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, jax {jax.__version__}",
+        "machine": machine(),
         "date": time.strftime("%Y-%m-%d"),
     }
     names = [n for n in FAULTS if not args.only or any(p in n for p in args.only)]
