@@ -1,12 +1,15 @@
 """What the transport objective owes to each of its settings, and to the size of the bitext.
 
+In few steps, which a small machine can afford: as many as in configs/studies/short.py.
+
     python -m optical_jax.study --config configs/studies/ablations.py \
         --collections COLLECTIONS --set data.root=RAW teacher.path=TEACHER
 
 Kinyarwanda and Marathi; the bitext's size in Swahili. What equals the default runs once.
 """
 
-from configs.studies.objectives import KIN, MAR, SWA
+from configs.studies.objectives import SWA
+from configs.studies.short import KIN, MAR, in_steps
 from optical_jax.studies.grid import Axis, Grid, Study, numeric
 
 _TRANSPORT = "objective.transport"
@@ -61,6 +64,7 @@ SETTINGS = Axis(
 
 def get_study() -> Study:
     """Return the ablations."""
+    swa = in_steps(SWA, 400)
     epsilon = numeric(
         "epsilon", f"{_TRANSPORT}.epsilon", 0.01, 0.02, 0.05, 0.1, 0.2, 0.5
     )
@@ -70,8 +74,8 @@ def get_study() -> Study:
         grids=(
             Grid(bases=(KIN, MAR), axes=(SETTINGS,)),
             Grid(bases=(KIN, MAR), axes=(epsilon,)),
-            Grid(bases=(SWA,), axes=(pairs,)),
-            Grid(bases=(SWA,), axes=(Axis(settings={"default": {}}),)),
+            Grid(bases=(swa,), axes=(pairs,)),
+            Grid(bases=(swa,), axes=(Axis(settings={"default": {}}),)),
         ),
         reference="default",
     )

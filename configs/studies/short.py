@@ -9,22 +9,27 @@ a vanishing learning rate). RAW and COLLECTIONS: see configs/public_bitext.py.
 
 import dataclasses
 
-from configs.studies.objectives import IBO, KIN, MAR
+from configs.studies import objectives
 from optical_jax.objectives import mixture
 from optical_jax.studies.grid import Axis, Base, Grid, Study
 
 
-def _of(base: Base, steps: int) -> Base:
+def in_steps(base: Base, steps: int) -> Base:
+    """Return the base with a run of so many steps, measured and saved at its end."""
     config = dataclasses.replace(
         base.config, steps=steps, eval_every=steps, save_every=steps
     )
     return dataclasses.replace(base, config=config)
 
 
+KIN, IBO = (in_steps(base, 200) for base in (objectives.KIN, objectives.IBO))
+# Its pairs are short and many.
+MAR = in_steps(objectives.MAR, 400)
+
+
 def get_study() -> Study:
     """Return the comparison behind results/short.json."""
-    # Marathi's pairs are short and many.
-    bases = _of(KIN, 200), _of(IBO, 200), _of(MAR, 400)
+    bases = KIN, IBO, MAR
     start = {"steps": 1, "optimizer.learning_rate": 1e-12, "optimizer.warmup_steps": 0}
     settings = {name: {"objective.mix": name} for name in mixture.over_bitext()}
     mixes = {
