@@ -2,8 +2,8 @@
 
     python -m tests.faults.campaign [--trials 50] [--only NAME ...] --output results/faults.json
 
-One row a fault: how many trials, how many survived, and what those that did not said. The
-rows grow in step. The record is written after every trial; the same command goes on with
+One row a fault: how many trials, how many survived, what those that did not said, and the
+day of the last one. The rows grow in step. The record is written after every trial; the same command goes on with
 the trials that are not in it. The status is 1 where a trial did not survive. Runs are those
 of `tests.training.tiny_run`: a small teacher and student, 96 pairs, 8 steps or 20.
 """
@@ -77,6 +77,7 @@ def run(record: dict[str, Any], name: str, trial: int, world: World) -> dict[str
         row |= measured or {}
     row["trials"] += 1
     row["seconds"] = round(row["seconds"] + time.monotonic() - began, 1)
+    row["date"] = time.strftime("%Y-%m-%d")
     return row
 
 
@@ -135,7 +136,6 @@ def main(argv: list[str] | None = None) -> int:
     record |= {
         "command": "python -m tests.faults.campaign",
         "machine": machine(),
-        "date": time.strftime("%Y-%m-%d"),
     }
     names = [n for n in FAULTS if not args.only or any(p in n for p in args.only)]
     with tempfile.TemporaryDirectory(prefix="faults_") as folder:
