@@ -2,10 +2,10 @@
 
     python -m tests.faults.campaign [--trials 50] [--only NAME ...] --output results/faults.json
 
-One row a fault: how many trials, how many survived, what those that did not said, and the
-day of the last one. The rows grow in step. The record is written after every trial; the same command goes on with
-the trials that are not in it. The status is 1 where a trial did not survive. Runs are those
-of `tests.training.tiny_run`: a small teacher and student, 96 pairs, 8 steps or 20.
+One row a fault: how many trials, how many survived, what those that did not said, and where
+and when the last one was. The rows grow in step. The record is written after every trial; the
+same command goes on with the trials that are not in it. The status is 1 where a trial did not
+survive. Runs are those of `tests.training.tiny_run`: a small teacher and student, 96 pairs, 8 steps or 20.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def run(record: dict[str, Any], name: str, trial: int, world: World) -> dict[str
         row |= measured or {}
     row["trials"] += 1
     row["seconds"] = round(row["seconds"] + time.monotonic() - began, 1)
-    row["date"] = time.strftime("%Y-%m-%d")
+    row |= {"machine": machine(), "date": time.strftime("%Y-%m-%d")}
     return row
 
 
@@ -133,10 +133,7 @@ def main(argv: list[str] | None = None) -> int:
     record: dict[str, Any] = {"rows": []}
     if args.output.is_file():
         record = json.loads(args.output.read_text())
-    record |= {
-        "command": "python -m tests.faults.campaign",
-        "machine": machine(),
-    }
+    record |= {"command": "python -m tests.faults.campaign"}
     names = [n for n in FAULTS if not args.only or any(p in n for p in args.only)]
     with tempfile.TemporaryDirectory(prefix="faults_") as folder:
         world = World.make(args.work or Path(folder))
