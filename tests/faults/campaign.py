@@ -5,7 +5,8 @@
 One row a fault: how many trials, how many survived, what those that did not said, and where
 and when the last one was. The rows grow in step. The record is written after every trial; the
 same command goes on with the trials that are not in it. The status is 1 where a trial did not
-survive. Runs are those of `tests.training.tiny_run`: a small teacher and student, 96 pairs, 8 steps or 20.
+survive. Runs are those of `tests.training.tiny_run`: a small teacher and student, 96 pairs, 8
+steps or 20.
 """
 
 import argparse
