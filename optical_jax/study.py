@@ -88,7 +88,7 @@ def run(
 
     Raises:
         ValueError: if a pattern matches no run, a setting, a collection or a query set is
-            not valid; before any long work.
+            not valid, or a folder holds a run of another config; before any long work.
     """
     study = _placed(study, overrides.parse(options.set), options.collections)
     root = options.workdir or Path("work/studies") / study.name
@@ -96,6 +96,9 @@ def run(
     chosen = _chosen(by_cell, options.only)
     benches = Benches(options.collections, cache=options.cache, told=_told(console))
     benches.check(_bases(study))
+    for one in by_cell.values():
+        # The report reads every run: one of another config there is refused now, not then.
+        runner.standing(one)
     _plan(chosen, options, console)
     if options.dry_run:
         return Report(written=[], failures={})

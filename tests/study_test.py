@@ -211,6 +211,17 @@ def test_another_config_in_a_folder_is_refused(root, finished):
         _run(root, _study(root), set=("steps=7",))
 
 
+def test_another_config_of_a_run_that_is_not_chosen_is_refused_before_any_run(
+    root, finished, monkeypatch
+):
+    monkeypatch.setattr(train, "run", lambda config: pytest.fail(config.name))
+    changed = Axis(
+        settings={"all": {}, "few": {"data.pairs": 41}, "new": {"data.pairs": 30}}
+    )
+    with pytest.raises(ValueError, match=r"another config \(data.pairs: 40 -> 41\)"):
+        _run(root, _study(root, axes=(changed,)), only=("xx/new/0",))
+
+
 def test_the_command_says_what_is_wrong(root, capsys, tmp_path):
     preset = tmp_path / "preset.py"
     preset.write_text("get_config = dict\n")
