@@ -28,7 +28,7 @@ class Results:
         study: the study.
         entries: {(query set, method): entry}, baselines first.
         significance: the methods against the reference: by query set; and by
-            `mean_name` of each grid's query sets, which all weigh the same.
+            `mean_name` of the grids' query sets, which all weigh the same.
     """
 
     study: Study
@@ -107,17 +107,24 @@ def collect(
     tests = contrasts.by_query_set(
         entries, study.reference, study.measures, samples=samples
     )
+    # Grids with the same query sets share a mean: their methods are one family.
+    families: dict[str, tuple[list[str], list[str]]] = {}
     for grid in study.grids:
+        known = families.setdefault(
+            results.mean_name(grid), (results.query_sets(grid), [])
+        )
+        known[1].extend(results.methods(grid))
+    for name, (query_sets, tried) in families.items():
         found = contrasts.of_means(
             entries,
-            results.query_sets(grid),
-            results.methods(grid),
+            query_sets,
+            list(dict.fromkeys(tried)),
             study.reference,
             study.measures,
             samples=samples,
         )
         if found is not None:
-            tests[results.mean_name(grid)] = found
+            tests[name] = found
     return dataclasses.replace(results, significance=tests)
 
 

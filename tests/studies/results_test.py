@@ -5,6 +5,7 @@ import pytest
 
 from optical_jax.studies import results, runner
 from optical_jax.studies.bench import Measured
+from optical_jax.studies.grid import Axis
 from tests.studies import made_up
 
 
@@ -101,3 +102,18 @@ def test_unfinished_runs_are_left_out():
     assert ("kin-test", "transport") not in found.entries
     assert list(found.significance) == ["ibo-test"]
     assert ("kin-test", "greedy") in found.entries
+
+
+def test_grids_with_the_same_query_sets_are_tested_as_one_family():
+    study = made_up.study()
+    again = dataclasses.replace(
+        study.grids[0], axes=(Axis(settings={"transport": {}}),), seeds=(2,)
+    )
+    study = dataclasses.replace(study, grids=(*study.grids, again))
+    found = made_up.collected(study)
+    first, *_, last = found.study.grids
+    assert found.mean_name(first) == found.mean_name(last)
+    assert "greedy" not in found.methods(last)
+    compared = found.compared(found.mean_name(first), "greedy", "R@10")
+    assert compared is not None
+    assert compared.significant
