@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import numpy as np
 
 # No space; the user's quota is used up; the file is as large as a limit permits.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Names as `_beside` gives them.
+_LEFT = re.compile(r"\..+\.[0-9]+\.[0-9a-f]{8}\.tmp")
 
 
 @contextlib.contextmanager
@@ -55,6 +58,16 @@ def folder(path: Path, *, shared: bool = False) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def sweep(parent: Path) -> None:
+    """Remove what killed processes were writing in a folder that no other one writes in."""
+    for path in parent.iterdir():
+        if _LEFT.fullmatch(path.name):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def save_array(path: Path, array: np.ndarray) -> None:

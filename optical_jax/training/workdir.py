@@ -14,7 +14,7 @@ from typing import Any
 
 from optical_jax import config_io
 from optical_jax.config import Config
-from optical_jax.data import jsontext, textfile
+from optical_jax.data import jsontext, staging, textfile
 from optical_jax.models import folder
 from optical_jax.models.retriever import Retriever
 from optical_jax.training import checkpoint, distributed, trained
@@ -35,6 +35,8 @@ _FREE = (
 def open_run(config: Config) -> Path:
     """Make the run's folder, or check that the one there is of the same config.
 
+    What a killed process of the run was writing in it is removed.
+
     Raises:
         ValueError: naming the fields that differ from the run in the folder.
     """
@@ -44,6 +46,7 @@ def open_run(config: Config) -> Path:
         check(config)
     if distributed.is_leader():
         workdir.mkdir(parents=True, exist_ok=True)
+        staging.sweep(workdir)
         textfile.write(path, config_io.to_json(config))
     distributed.barrier("open run")
     return workdir

@@ -83,3 +83,16 @@ def test_a_full_disk_is_named_by_what_was_written(tmp_path):
 
     with pytest.raises(OSError, match=f"while writing {tmp_path / 'a'};"):
         write(tmp_path / "a")
+
+
+def test_what_killed_processes_left_is_swept_and_nothing_else(tmp_path):
+    with staging.folder(tmp_path / "kept") as made:
+        left = made
+    left.mkdir()
+    (left / "model.safetensors").write_bytes(b"half")
+    (tmp_path / left.name.replace("kept", "vectors.npy")).write_bytes(b"half")
+    others = {"kept", "notes.tmp", ".hidden", "8.orbax-checkpoint-tmp"}
+    for name in others:
+        (tmp_path / name).mkdir(exist_ok=True)
+    staging.sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == others

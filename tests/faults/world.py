@@ -90,9 +90,12 @@ class World:
     def check_end(self, run: Path, straight: Path | None = None) -> None:
         """Check that a run is at its end and equal to the straight one, bit for bit."""
         straight = straight or self.straight()
-        assert states.steps(run) == list(range(STEPS + 1))
-        assert states.losses(run) == states.losses(straight)
-        assert states.unfinished(run) == []
+        found = states.steps(run)
+        assert found == list(range(STEPS + 1)), f"checkpoints {found} at the end"
+        own, straights = states.losses(run), states.losses(straight)
+        assert own == straights, f"losses {own}, {straights} without a fault"
+        left = states.unfinished(run)
+        assert not left, f"{left} left of interrupted saves"
         for step in (STEPS // 2, STEPS):
             assert self.is_same(run, straight, step), f"step {step} differs"
 

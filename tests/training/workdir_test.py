@@ -14,6 +14,15 @@ def test_config_json_is_read_back(tmp_path):
     assert workdir.is_run(run)
 
 
+def test_what_a_killed_process_left_is_gone_when_the_run_goes_on(tmp_path):
+    config = Config(workdir=str(tmp_path / "run"))
+    left = workdir.open_run(config) / ".student.4711.0a1b2c3d.tmp"
+    left.mkdir()
+    (left / "model.safetensors").write_bytes(b"half")
+    workdir.open_run(config)
+    assert not left.exists()
+
+
 def test_mesh_and_cadence_may_change_but_training_may_not(tmp_path):
     config = Config(workdir=str(tmp_path / "run"))
     workdir.open_run(config)
