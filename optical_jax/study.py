@@ -96,10 +96,9 @@ def run(
     chosen = _chosen(by_cell, options.only)
     benches = Benches(options.collections, cache=options.cache, told=_told(console))
     benches.check(_bases(study))
-    for one in by_cell.values():
-        # The report reads every run: one of another config there is refused now, not then.
-        runner.standing(one)
-    _plan(chosen, options, console)
+    # The report reads every run: one of another config there is refused now, not then.
+    standings = {one.name: runner.standing(one) for one in by_cell.values()}
+    _plan(chosen, standings, options, console)
     if options.dry_run:
         return Report(written=[], failures={})
     failures = _execute(chosen, root, benches, console)
@@ -219,17 +218,19 @@ def _chosen(by_cell: Mapping[str, Run], patterns: Sequence[str]) -> list[Run]:
 
 
 def _plan(
-    chosen: Sequence[Run], options: Options, console: rich.console.Console
+    chosen: Sequence[Run],
+    standings: Mapping[str, runner.Standing],
+    options: Options,
+    console: rich.console.Console,
 ) -> None:
     """Print what is left to do and how long it takes, timing some steps if need be."""
-    standings = {r.name: runner.standing(r) for r in chosen}
     estimates = cost.estimate(chosen, standings, elsewhere=options.measured)
     waiting = [e for e in estimates if e.standing.state not in ("done", "trained")]
     first = waiting[0].run if waiting else None
     if first and waiting[0].rate is None and standings[first.name].step < options.probe:
         console.print(f"timing {options.probe} steps of {first.name}, which are kept")
         runner.time_steps(first, steps=options.probe)
-        standings[first.name] = runner.standing(first)
+        standings = {**standings, first.name: runner.standing(first)}
         estimates = cost.estimate(chosen, standings, elsewhere=options.measured)
     console.print(_plan_table(estimates))
     console.print(_total(estimates), highlight=False)
