@@ -41,6 +41,9 @@ SETTINGS = Axis(
         "with glossed sentences": {
             "data.synthetic": [{"name": "made", "kind": "code-switch"}],
         },
+        "layers: all": {"student.freeze": [], "optimizer.learning_rate": 1e-4},
+        "layers: first two": {"student.freeze": ["encoder/layers/[2-9]"]},
+        "layers: none": {"student.freeze": ["encoder/layers/"]},
         "vocabulary: by spelling": {f"{_VOCABULARY}.initialization": "spelling"},
         "vocabulary: random": {f"{_VOCABULARY}.initialization": "random"},
         "vocabulary: pieces anywhere": {f"{_VOCABULARY}.whole_words": False},
