@@ -29,11 +29,14 @@ from optical_jax.retrieval.encode import TokenVectors
 
 _K = 10
 _PEER = Path(__file__).with_name("maxsim_peer.py")
-# Name: whether all queries are given at once, how often documents are scored.
+# Name: whether all queries are given at once, how often documents are scored, whether the
+# corpus is prepared.
 OURS = {
-    "ours": (True, "auto"),
-    "ours, a query at a time": (False, "auto"),
-    "ours, one pass": (True, "one"),
+    "ours": (True, "auto", True),
+    "ours, a query at a time": (False, "auto", True),
+    "ours, one pass": (True, "one", True),
+    "ours, nothing prepared": (True, "auto", False),
+    "ours, a query at a time, nothing prepared": (False, "auto", False),
 }
 
 
@@ -97,9 +100,9 @@ def expected(folder: Path) -> np.ndarray:
 
 def answer(name: str, folder: Path) -> None:
     """Serve as one of our candidates, in this process."""
-    together, passes = OURS[name]
+    together, passes, ahead = OURS[name]
     queries, corpus = read(folder)
-    prepared = None if passes == "one" else search.prepare(corpus)
+    prepared = search.prepare(corpus, passes=passes) if ahead else None
     find = functools.partial(
         search.search, corpus=corpus, k=_K, passes=passes, prepared=prepared
     )
@@ -115,7 +118,7 @@ def answer(name: str, folder: Path) -> None:
             return {"top": find(queries).indices.tolist()}
         return {"top": [find(query).indices[0].tolist() for query in alone]}
 
-    serve.serve({"passes": "two" if prepared else "one"}, run)
+    serve.serve({"passes": prepared.passes if prepared else passes}, run)
 
 
 def measure(args: argparse.Namespace, folder: Path) -> list[dict]:

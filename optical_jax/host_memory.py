@@ -1,4 +1,4 @@
-"""Freed memory of the process kept for its next use, where the CPU computes.
+"""The host's memory: how much is free, and freed memory kept where the CPU computes.
 
 XLA's programs on CPUs ask the C library for the memory of their intermediate results each
 time they run and give it back after: hundreds of megabytes, which Linux takes away and hands
@@ -42,6 +42,27 @@ def keep_freed() -> bool:
         _TOP_PAD: 64 << 20,
     }
     return all(mallopt(option, value) == 1 for option, value in options.items())
+
+
+def available(
+    meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/fs/cgroup")
+) -> int | None:
+    """Return the bytes that this process may still take, its control group's limit included.
+
+    None where the system does not say. meminfo and group: where Linux says so.
+    """
+    try:
+        lines = meminfo.read_text().splitlines()
+        (line,) = [line for line in lines if line.startswith("MemAvailable:")]
+    except (OSError, ValueError):
+        return None
+    free = int(line.split()[1]) << 10
+    try:
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+    except (OSError, ValueError):  # no limit, or no group
+        return free
+    return min(free, max(limit - used, 0))
 
 
 def _cpu_computes(platforms: str | None, devices: Path = Path("/dev")) -> bool:

@@ -199,9 +199,10 @@ def _search(options: Options, console: rich.console.Console) -> None:
             progress=lambda *done: told("encode documents", *done),
         )
     console.print(f"{len(collection.doc_ids):,} documents of {collection.name}")
-    # Of a single query, preparing would cost more than it saves.
+    # Of a single query, preparing would cost more than it saves; several devices share the
+    # blocks of each search.
     prepared = None
-    if options.query is None:
+    if options.query is None and mesh is None:
         prepared = search_lib.prepare(documents.vectors)
     for text in _queries(options.query, console):
         hits = answer(

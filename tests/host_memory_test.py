@@ -73,3 +73,18 @@ def test_a_tpu_s_host_keeps_its_ways(tmp_path):
 def test_the_platform_that_is_asked_for_decides(tmp_path, platforms, cpu):
     (tmp_path / "nvidia0").touch()
     assert host_memory._cpu_computes(platforms, tmp_path) is cpu
+
+
+def test_free_memory_is_the_least_of_what_linux_and_the_group_leave(tmp_path):
+    meminfo = tmp_path / "meminfo"
+    free = lambda: host_memory.available(meminfo, tmp_path)
+    assert free() is None
+    meminfo.write_text("MemTotal: 90 kB\nMemAvailable:   40 kB\n")
+    assert free() == 40 << 10
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("10240\n")
+    assert free() == 40 << 10
+    (tmp_path / "memory.max").write_text("30720\n")
+    assert free() == 20 << 10
+    (tmp_path / "memory.current").write_text("40960\n")
+    assert free() == 0

@@ -16,7 +16,7 @@ from optical_jax.models.retriever import Architecture
 from optical_jax.models.stack import EncoderOptions
 from optical_jax.planning import compilation, jaxprs, shapes
 from optical_jax.planning.compilation import Program
-from optical_jax.retrieval import encode, search
+from optical_jax.retrieval import encode, exact
 from optical_jax.training import sharding, trained
 from optical_jax.training import step as step_lib
 
@@ -110,14 +110,14 @@ def searching(config: Config, devices: Sequence[Any], *, queries: int = 32) -> P
     pooled = head.kind == "single-vector"
     n = 1 if pooled else head.document_length
     m = 1 if pooled else head.query_length
-    docs = max(1, search.BLOCK_TOKENS_ACCELERATOR // n)
+    docs = max(1, exact.TILE_TOKENS_ACCELERATOR // n)
     given = [
         jax.ShapeDtypeStruct((docs, n, who.width), jnp.float32),
         jax.ShapeDtypeStruct((docs,), jnp.int32),
         jax.ShapeDtypeStruct((queries * m, who.width), jnp.float32),
         jax.ShapeDtypeStruct((queries, m), jnp.int32),
     ]
-    trace = lambda: search.score_block.trace(*_placed(given, whole))
+    trace = lambda: exact.score_block.trace(*_placed(given, whole), tile=docs)
     return compilation.compiled("search", trace, mesh, examples=docs)
 
 

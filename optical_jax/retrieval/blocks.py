@@ -47,19 +47,25 @@ def group(queries: TokenVectors, rows: slice) -> Queries:
 
 
 def blocks(
-    corpus: TokenVectors, documents: Int[np.ndarray, " c"], block_tokens: int
+    corpus: TokenVectors,
+    documents: Int[np.ndarray, " c"],
+    tile_tokens: int,
+    tiles: int = 1,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield places in documents, their vectors [c n d] and lengths [c].
 
-    Documents shorter than n repeat their last token.
+    Documents shorter than n repeat their last token. A block has at most that many tiles, each
+    of as many documents as have tile_tokens tokens, and no more than are needed.
     """
     begins, ends = corpus.offsets[documents], corpus.offsets[documents + 1]
     lengths = ends - begins
     order = np.argsort(-lengths, kind="stable")
     done = 0
     while done < len(order):
-        n = _round_up(max(int(lengths[order[done]]), 1))
-        c = max(1, block_tokens // n)
+        # Documents are most of what is multiplied: less padding, for more shapes.
+        n = _round_up(max(int(lengths[order[done]]), 1), 8)
+        tile = max(1, tile_tokens // n)
+        c = tile * min(tiles, _round_up(-(-(len(order) - done) // tile)))
         docs = order[done : done + c]
         vectors = np.zeros((c, n, corpus.vectors.shape[1]), corpus.vectors.dtype)
         for row, i in zip(vectors, docs, strict=False):
@@ -71,7 +77,7 @@ def blocks(
         done += c
 
 
-def _round_up(n: int) -> int:
-    """Round up to one of four sizes an octave, so that few shapes are compiled."""
-    step = max(1, 1 << max(0, int(n).bit_length() - 3))
+def _round_up(n: int, sizes: int = 4) -> int:
+    """Round up to one of so many sizes an octave, a power of 2, so that few are compiled."""
+    step = max(1, 1 << max(0, int(n).bit_length() - sizes.bit_length()))
     return -(-int(n) // step) * step

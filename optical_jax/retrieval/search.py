@@ -17,12 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from optical_jax.retrieval import blocks, rough
+from optical_jax import host_memory
+from optical_jax.retrieval import blocks, exact, rough
 from optical_jax.retrieval.encode import Progress, TokenVectors
 
-# A block of similarities should stay in a CPU's cache; an accelerator wants large products.
-_BLOCK_TOKENS = {"cpu": 1024}
-BLOCK_TOKENS_ACCELERATOR = 32768
 _QUERY_TOKENS = 2048
 # The same of the first pass, whose factors are half as large.
 _ROUGH_BLOCK_TOKENS, _ROUGH_QUERY_TOKENS = 2048, 512
@@ -42,8 +40,21 @@ class Ranking(NamedTuple):
     scores: np.ndarray
 
 
-# A corpus rounded for the first of two passes.
-Prepared = tuple[rough.Chunk, ...]
+class Prepared(NamedTuple):
+    """A corpus laid out for many searches.
+
+    Attributes:
+        passes: that it serves.
+        chunks: documents in blocks, one after the other, rounded if there are two passes.
+    """
+
+    passes: Literal["one", "two"]
+    chunks: tuple[exact.Chunk, ...] | tuple[rough.Chunk, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of documents."""
+        return self.chunks[-1].start + self.chunks[-1].count
 
 
 def search(
@@ -79,37 +90,66 @@ def search(
     """
     check(queries, corpus, k)
     k = min(k, len(corpus))
-    if passes == "two" or (passes == "auto" and _two_pay(corpus, k)):
-        return _two_passes(queries, corpus, k, chunk, prepared, progress)
-    block_tokens = block_tokens or _BLOCK_TOKENS.get(
-        jax.default_backend(), BLOCK_TOKENS_ACCELERATOR
-    )
-    groups = list(blocks.groups(queries, query_tokens))
+    if prepared is not None and prepared.count != len(corpus):
+        raise ValueError(
+            f"prepared must be of the corpus that is searched, got one of "
+            f"{prepared.count} documents for {len(corpus)}; prepare it again"
+        )
+    if passes == "auto":
+        passes = "two" if _two_pay(corpus, k) else "one"
+    ready = prepared.chunks if prepared and prepared.passes == passes else None
+    if passes == "two":
+        return _two_passes(queries, corpus, k, chunk, ready, progress)
+    groups = [
+        group._replace(tokens=jnp.asarray(group.tokens), slots=jnp.asarray(group.slots))
+        for group in blocks.groups(queries, query_tokens)
+    ]
     scores = np.full((len(queries), k), -np.inf, np.float32)
     indices = np.full((len(queries), k), -1, np.int32)
-    for start in range(0, len(corpus), chunk):
-        stop = min(start + chunk, len(corpus))
-        new = np.empty((len(queries), stop - start), np.float32)
-        # A part of vectors that are compressed or in several files is read at once.
-        part = corpus.part(start, stop)
-        _score(groups, part, np.arange(len(part)), block_tokens, new)
+    for part in ready or _exact_chunks(corpus, chunk, block_tokens):
+        new = exact.scores(groups, part)
         for group in groups:
             scores[group.rows], indices[group.rows] = _merge(
-                scores[group.rows], indices[group.rows], new[group.rows], start
+                scores[group.rows], indices[group.rows], new[group.rows], part.start
             )
         if progress is not None:
-            progress(stop, len(corpus))
+            progress(part.start + part.count, len(corpus))
     return Ranking(indices, scores)
 
 
-def prepare(corpus: TokenVectors, *, chunk: int = _CHUNK) -> Prepared | None:
-    """Round a corpus once for many searches: 2 bytes a number; None where none is saved.
+def prepare(
+    corpus: TokenVectors,
+    *,
+    passes: Literal["auto", "one", "two"] = "auto",
+    chunk: int = _CHUNK,
+) -> Prepared | None:
+    """Lay a corpus out once for many searches that return few documents.
 
-    Without it each search rounds the corpus again, which takes as long as some queries.
+    Without it each search does so again, which takes as long as some queries. What is kept takes
+    2 bytes a number for two passes, for one 4 on a CPU and on an accelerator as many as in the
+    corpus, and a tenth more where documents differ in length.
+
+    Args:
+        corpus: vectors of the document tokens.
+        passes: of the searches; see `search`.
+        chunk: documents between two merges of the top k.
+
+    Returns:
+        None if that is more than half of the memory that is free.
     """
-    if not len(corpus) or not _two_pay(corpus, k=1):
+    if not len(corpus):
         return None
-    return tuple(_rough_chunks(corpus, chunk))
+    two = passes == "two" or (passes == "auto" and _two_pay(corpus, k=1))
+    on_cpu = jax.default_backend() == "cpu"
+    size = 2 if two else 4 if on_cpu else corpus.vectors.dtype.itemsize
+    needed = size * corpus.vectors.shape[0] * corpus.vectors.shape[1]
+    free = host_memory.available() if on_cpu else _free_on_device()
+    if free is not None and needed > free // 2:
+        return None
+    if two:
+        return Prepared("two", tuple(_rough_chunks(corpus, chunk)))
+    chunks = _exact_chunks(corpus, chunk, None)
+    return Prepared("one", tuple(exact.on_device(part) for part in chunks))
 
 
 def matches(
@@ -145,6 +185,22 @@ def _two_pay(corpus: TokenVectors, k: int) -> bool:
     )
 
 
+def _free_on_device() -> int | None:
+    stats = jax.local_devices()[0].memory_stats()
+    if not stats or "bytes_limit" not in stats:
+        return None
+    return stats["bytes_limit"] - stats["bytes_in_use"]
+
+
+def _exact_chunks(
+    corpus: TokenVectors, size: int, tile: int | None
+) -> Iterator[exact.Chunk]:
+    for start in range(0, len(corpus), size):
+        # A part of vectors that are compressed or in several files is read at once.
+        part = corpus.part(start, min(start + size, len(corpus)))
+        yield exact.chunk(part, np.arange(len(part)), start=start, tile=tile)
+
+
 def _rough_chunks(corpus: TokenVectors, size: int) -> Iterator[rough.Chunk]:
     for start in range(0, len(corpus), size):
         stop = min(start + size, len(corpus))
@@ -158,19 +214,13 @@ def _two_passes(
     corpus: TokenVectors,
     k: int,
     chunk: int,
-    prepared: Prepared | None,
+    ready: tuple[rough.Chunk, ...] | None,
     progress: Progress | None,
 ) -> Ranking:
-    if prepared is not None and prepared[-1].start + prepared[-1].count != len(corpus):
-        raise ValueError(
-            f"prepared must be of the corpus that is searched, got one of "
-            f"{prepared[-1].start + prepared[-1].count} documents for {len(corpus)}; "
-            "prepare it again"
-        )
     groups = list(blocks.groups(queries, _ROUGH_QUERY_TOKENS))
     rounded = [rough.queries(group.tokens, group.slots) for group in groups]
     candidates = rough.Candidates(len(queries), k)
-    for part in prepared or _rough_chunks(corpus, chunk):
+    for part in ready or _rough_chunks(corpus, chunk):
         for group, small in zip(groups, rounded, strict=True):
             count = group.rows.stop - group.rows.start
             candidates.add(group.rows, part, *rough.bounds(small, part, count))
@@ -178,11 +228,10 @@ def _two_passes(
             progress(part.start + part.count, len(corpus))
     scores = np.full((len(queries), k), -np.inf, np.float32)
     indices = np.full((len(queries), k), -1, np.int32)
-    block_tokens = _BLOCK_TOKENS.get(jax.default_backend(), BLOCK_TOKENS_ACCELERATOR)
     for i, documents in enumerate(candidates.of_each()):
         group = blocks.group(queries, slice(i, i + 1))
-        found = np.full(len(documents), -np.inf, np.float32)
-        _score([group], corpus, documents, block_tokens, found[None])
+        # Single tiles: few documents are left, and few shapes are compiled.
+        (found,) = exact.scores([group], exact.chunk(corpus, documents, tiles=1))
         # Documents are in order, and the sort is stable: of equal scores the first.
         order = np.argsort(-found, kind="stable")[:k]
         scores[i, : len(order)] = found[order]
@@ -190,51 +239,6 @@ def _two_passes(
             found[order] > -np.inf, documents[order], -1
         )
     return Ranking(indices, scores)
-
-
-def _score(
-    groups: list[blocks.Queries],
-    corpus: TokenVectors,
-    documents: Int[np.ndarray, " c"],
-    block_tokens: int,
-    scores: Float[np.ndarray, "q c"],
-) -> None:
-    """Fill in the scores of all queries of the groups and some documents."""
-    pending = []
-    for docs, vectors, lengths in blocks.blocks(corpus, documents, block_tokens):
-        # Dispatch is asynchronous: the next block is copied while this one is scored.
-        pending.append(
-            (docs, [score_block(vectors, lengths, g.tokens, g.slots) for g in groups])
-        )
-    first = groups[0].rows.start
-    for docs, parts in pending:
-        for group, part in zip(groups, parts, strict=True):
-            rows = slice(group.rows.start - first, group.rows.stop - first)
-            scores[rows, docs] = np.asarray(part)[: rows.stop - rows.start, : len(docs)]
-
-
-@jax.jit
-def score_block(
-    docs: Float[Array, "c n d"],
-    lengths: Int[Array, " c"],
-    tokens: Float[Array, "t d"],
-    slots: Int[Array, "q m"],
-) -> Float[Array, "q c"]:
-    """Return the MaxSim scores of a block of padded documents for a group of queries.
-
-    slots holds each query's positions in tokens, -1 where it has no more.
-    """
-    c, n, d = docs.shape
-    flat = docs.astype(jnp.float32).reshape(c * n, d)
-    # Exact on accelerators too, whose default would round the factors.
-    similarity = jnp.dot(flat, tokens.T, precision=jax.lax.Precision.HIGHEST)
-    real = jnp.arange(n) < lengths[:, None]
-    best = jnp.where(real[..., None], similarity.reshape(c, n, -1), -jnp.inf).max(
-        axis=1
-    )
-    by_slot = jnp.where((slots >= 0)[..., None], best.T[slots], 0.0)
-    # Summed over an axis, not scattered: one order of additions on every device.
-    return by_slot.sum(axis=1)
 
 
 @jax.jit

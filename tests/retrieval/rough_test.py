@@ -136,17 +136,9 @@ def test_a_prepared_corpus_is_searched_the_same(crowd, monkeypatch):
     monkeypatch.setattr(rough, "pays", lambda: True)
     monkeypatch.setattr(search, "_LEAST_TOKENS", 1)
     prepared = search.prepare(corpus, chunk=128)
-    assert [part.count for part in prepared] == [128, 128, 44]
+    assert prepared.passes == "two"
+    assert [part.count for part in prepared.chunks] == [128, 128, 44]
     found = search.search(queries, corpus, k=20, prepared=prepared)
     expected = search.search(queries, corpus, k=20, passes="one")
     np.testing.assert_array_equal(found.indices, expected.indices)
     np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-6)
-    fewer = texts(corpus.vectors[: corpus.offsets[9]], corpus.lengths[:9])
-    with pytest.raises(ValueError, match="got one of 300 documents for 9; prepare it"):
-        search.search(queries, fewer, k=1, prepared=prepared, passes="two")
-
-
-def test_nothing_is_prepared_where_two_passes_do_not_pay(crowd, monkeypatch):
-    monkeypatch.setattr(rough, "pays", lambda: False)
-    monkeypatch.setattr(search, "_LEAST_TOKENS", 1)
-    assert search.prepare(crowd[1]) is None

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from optical_jax.retrieval import encode, search
+from optical_jax import host_memory
+from optical_jax.retrieval import blocks, encode, exact, search
 
 
 def token_vectors(rng, lengths, d=8, dtype=np.float32):
@@ -78,6 +79,53 @@ def test_a_document_without_vectors_is_not_retrieved(rng):
     ranking = search.search(queries, corpus, k=3)
     assert sorted(ranking.indices[0][:2]) == [0, 2]
     assert ranking.scores[0, 2] == -np.inf
+
+
+def test_a_query_without_vectors_scores_every_document_the_same(rng):
+    ranking = search.search(
+        token_vectors(rng, [0, 3]), token_vectors(rng, [4, 0, 2]), k=3
+    )
+    assert ranking.indices[0].tolist() == [0, 1, 2]
+    assert ranking.scores[0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_prepared_corpus_gives_the_same_ranking(rng, dtype):
+    queries = token_vectors(rng, [4, 1, 7])
+    corpus = token_vectors(rng, [*rng.integers(1, 40, 90), 0], dtype=dtype)
+    prepared = search.prepare(corpus, chunk=40)
+    assert prepared.passes == "one"
+    assert [(part.start, part.count) for part in prepared.chunks] == [
+        (0, 40),
+        (40, 40),
+        (80, 11),
+    ]
+    expected = search.search(queries, corpus, k=91, chunk=40)
+    for _ in range(2):
+        found = search.search(queries, corpus, k=91, prepared=prepared)
+        np.testing.assert_array_equal(found.indices, expected.indices)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+    with pytest.raises(ValueError, match="got one of 91 documents for 2; prepare it"):
+        search.search(queries, corpus.part(0, 2), prepared=prepared)
+
+
+def test_nothing_is_prepared_beyond_half_of_the_free_memory(corpus, monkeypatch):
+    needed = corpus.vectors.size * 4
+    monkeypatch.setattr(host_memory, "available", lambda: 2 * needed)
+    assert search.prepare(corpus).count == len(corpus)
+    monkeypatch.setattr(host_memory, "available", lambda: 2 * needed - 1)
+    assert search.prepare(corpus) is None
+    monkeypatch.setattr(host_memory, "available", lambda: None)
+    assert search.prepare(corpus).count == len(corpus)
+
+
+@pytest.mark.parametrize("tiles", [1, 3, 64])
+def test_scores_do_not_depend_on_tiles(queries, corpus, tiles):
+    groups = list(blocks.groups(queries, 2048))
+    part = exact.chunk(corpus, np.arange(len(corpus)), tile=64, tiles=tiles)
+    np.testing.assert_allclose(
+        exact.scores(groups, part), reference(queries, corpus), rtol=1e-5
+    )
 
 
 def test_k_is_at_most_the_number_of_documents(queries, corpus):
