@@ -155,6 +155,7 @@ def config(
     cache_teacher: bool = True,
     vocabulary_size: int = 12_000,
     whole_words: bool = True,
+    stems: int = 0,
 ) -> Config:
     """Return the run that every language of the comparison shares.
 
@@ -167,6 +168,8 @@ def config(
         cache_teacher: whether to; in less than an epoch it saves nothing.
         vocabulary_size: pieces of the language; words that are seen twice have one each.
         whole_words: whether new pieces are whole words; see `VocabularyConfig`.
+        stems: words that endings may follow; a tenth of the inflected words are then read as
+            stem and ending while training.
     """
     return Config(
         name=name,
@@ -182,6 +185,7 @@ def config(
                 size=vocabulary_size,
                 whole_words=whole_words,
                 spelled_names=64_000,
+                stems=stems,
                 row_multiple=8192,
             ),
             freeze=("encoder/layers/[1-9]",),
@@ -195,6 +199,7 @@ def config(
             cleaning=CleaningConfig(max_characters=300),
             batch_size=32,
             cache_teacher=cache_teacher,
+            split_words=0.1 if stems else 0.0,
             buckets=(16, 24, 32, 48, 64, 96),
         ),
         objective=ObjectiveConfig(transport=TransportConfig(epsilon=0.05)),

@@ -40,4 +40,5 @@ def get_config() -> Config:
         steps=2400,
         cache_teacher=False,
         vocabulary_size=48_000,
+        stems=96_000,
     )

@@ -29,8 +29,13 @@ class _Separators(dict[int, str]):
         character = chr(code)
         # Marks are parts of letters, and the joiners shape them.
         kind = unicodedata.category(character)
-        keep = kind[0] in "LMN" or character in "'\u200c\u200d"
-        self[code] = "'" if character == "\u2019" else character if keep else " "
+        keep = kind[0] in "LMN" or character in "'\u2019\u200c\u200d"
+        if character == "\u2019":
+            character = "'"
+        elif kind == "Nd":
+            # Years are the same word in all scripts.
+            character = str(unicodedata.digit(character))
+        self[code] = character if keep else " "
         return self[code]
 
 

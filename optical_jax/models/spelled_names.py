@@ -13,7 +13,7 @@ import tokenizers
 
 from optical_jax.data import alignment, transliteration
 from optical_jax.data.sources import Pair
-from optical_jax.models import name_pairs, word_ends
+from optical_jax.models import name_pairs, names, word_ends
 
 # Spellings of a word that are tried, and how probable each must be.
 SPELLINGS = 6
@@ -63,6 +63,8 @@ def find(
     known = student.get_vocab()
     found: dict[str, tuple[float, str]] = {}
 
+    of_names = names.letters(copied)
+
     def offer(text: str, probability: float, piece: str) -> None:
         new = mark + (text.capitalize() if cased else text) + end
         if (
@@ -72,8 +74,9 @@ def find(
         ):
             found[new] = (probability, piece)
 
+    small = name_pairs.in_small_letters([pair.source for pair in pairs])
     words: dict[str, str] = {}
-    for piece, word in _words(teacher, [pair.source for pair in pairs], mark=mark):
+    for piece, word in _words(teacher, small, mark=mark):
         words.setdefault(word, piece)  # of "Serbia" and "serbia" the commoner
     # Those of the bitext that are too rare for pieces of their own come first.
     for word, text in model.words:
@@ -82,7 +85,13 @@ def find(
             offer(text, 1.0, words[word])
     for word, piece in words.items():
         for spelling in model.spell(word, k=SPELLINGS):
-            if spelling.probability >= MIN_PROBABILITY and spelling.text not in taken:
+            # In the letters of names the spelling of a common word may be another word.
+            apart = small[word] < name_pairs.COMMON or set(spelling.text) - of_names
+            if (
+                spelling.probability >= MIN_PROBABILITY
+                and spelling.text not in taken
+                and apart
+            ):
                 offer(spelling.text, spelling.probability, piece)
         if len(found) >= size:
             break
@@ -90,16 +99,15 @@ def find(
 
 
 def _words(
-    teacher: tokenizers.Tokenizer, texts: Sequence[str], *, mark: str
+    teacher: tokenizers.Tokenizer, small: Mapping[str, int], *, mark: str
 ) -> Iterator[tuple[str, str]]:
     """Yield the teacher's pieces that are whole words, and these in small letters.
 
-    What the texts have in small letters has translations, not spellings: it comes last, and
-    not at all where it is common.
+    What the bitext has in small letters (`small`) has translations, which come before its
+    spellings; but words are borrowed, too. It comes last, and the commonest last of all.
     """
     vocabulary = teacher.get_vocab(with_added_tokens=False)
-    small = name_pairs.in_small_letters(texts)
-    last = []
+    last, common = [], []
     for piece in sorted(vocabulary, key=vocabulary.__getitem__):
         word = piece.removeprefix(mark)
         folded = word.casefold()
@@ -109,7 +117,10 @@ def _words(
                 yield piece, folded
             elif small[folded] < name_pairs.COMMON:
                 last.append((piece, folded))
+            else:
+                common.append((piece, folded))
     yield from last
+    yield from common
 
 
 def _prefixes(word: str) -> Iterator[str]:

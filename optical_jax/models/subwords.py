@@ -14,6 +14,7 @@ import tokenizers
 
 from optical_jax.models import (
     accents,
+    digits,
     names,
     piece_table,
     piece_training,
@@ -125,6 +126,7 @@ def _prepared(
             f"is {kind}; leave it out"
         )
     state["normalizer"] = accents.normalizer(state["normalizer"], texts)
+    state["normalizer"] = digits.normalizer(state["normalizer"], texts)
     state["truncation"] = state["padding"] = None
     if whole_words:
         last = word_ends.last_pieces(state)

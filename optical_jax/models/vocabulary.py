@@ -6,6 +6,7 @@ teacher's rows for what the pieces mean.
 """
 
 import collections
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,10 +22,12 @@ from optical_jax.models import (
     name_pairs,
     names,
     piece_table,
+    piece_training,
     spelled_names,
     subwords,
     trim,
     word_ends,
+    word_stems,
 )
 
 
@@ -50,6 +53,9 @@ class VocabularyConfig:
     # Further pieces: words of the teacher's vocabulary as the student's language may spell
     # them, told from the names of the bitext ("alignment" alone). 0: none.
     spelled_names: int = 0
+    # Further pieces: words and spelled names in letters that names do not have, as stems that
+    # the language's endings follow ("whole_words"). 0: none.
+    stems: int = 0
     # The table's rows are rounded up to a multiple of it: devices split the table evenly,
     # and languages whose tables agree share compiled programs.
     row_multiple: int = 128
@@ -64,11 +70,13 @@ class VocabularyConfig:
                 raise ValueError(
                     f"vocabulary.{name} must be at least 1, got {getattr(self, name)}"
                 )
-        if self.word_parts < 0 or (self.word_parts and not self.whole_words):
-            raise ValueError(
-                "vocabulary.word_parts must be 0, or more with vocabulary.whole_words, got "
-                f"{self.word_parts} with whole_words {self.whole_words}"
-            )
+        for name in ("word_parts", "stems"):
+            value = getattr(self, name)
+            if value < 0 or (value and not self.whole_words):
+                raise ValueError(
+                    f"vocabulary.{name} must be 0, or more with vocabulary.whole_words, got "
+                    f"{value} with whole_words {self.whole_words}"
+                )
         if self.whole_words and self.mode != "extend":
             raise ValueError(
                 "vocabulary.whole_words is of vocabulary.mode 'extend', got "
@@ -154,11 +162,26 @@ def transplant(
             whole_words=config.whole_words,
         )
         student = piece_table.add(student, list(spelled))
+    stems: dict[str, str] = {}
+    if config.stems:
+        split = piece_training.words(student, [pair.target for pair in pairs])
+        words = map(word_ends.bare, itertools.chain.from_iterable(split))
+        stems, endings = word_stems.find(
+            collections.Counter(words),
+            student=student,
+            of_names=names.letters(copied),
+            size=config.stems,
+        )
+        student = piece_table.add(student, [*stems, *endings])
     rows, report = _rows(tokenizer, student, embeddings, pairs, config, seed=seed)
     known, ids = (t.get_vocab(with_added_tokens=True) for t in (tokenizer, student))
     for new, piece in spelled.items():
         rows[ids[new]] = embeddings[known[piece]]
+    for stem, word in stems.items():
+        rows[ids[stem]] = rows[ids[word]]
     report["spelled_names"] = len(spelled)
+    if config.stems:
+        report["stems"] = len(stems)
     report |= _coverage(tokenizer, student, [pair.target for pair in pairs])
     changed = names.resplit(copied, teacher=tokenizer, student=student)
     report["names_resplit"] = round(len(changed) / max(len(copied), 1), 4)

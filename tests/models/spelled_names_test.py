@@ -7,7 +7,13 @@ import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers
 
 from optical_jax.data.sources import Pair
-from optical_jax.models import spelled_names, vocabulary, vocabulary_cache, word_ends
+from optical_jax.models import (
+    name_pairs,
+    spelled_names,
+    vocabulary,
+    vocabulary_cache,
+    word_ends,
+)
 from optical_jax.models.vocabulary import VocabularyConfig
 
 _RESPELT = str.maketrans({"c": "k", "l": "r", "v": "b"})
@@ -152,10 +158,25 @@ def test_bitext_without_respelt_names_gives_none(teacher):
     )
 
 
+def test_common_words_are_told_last_and_in_letters_of_their_own_alone(
+    teacher, pairs, names
+):
+    common = next(n.lower() for n in names[90:] if _spell(n) != n.lower())
+    often = [Pair(f"the {common} it", "ni")] * name_pairs.COMMON
+    options = {"teacher": teacher, "student": teacher, "size": 1000}
+    # Names are copied that have all letters, or few.
+    every = {"abcdefghijklmnopqrstuvwxyz": 9}
+    same = spelled_names.find(pairs + often, copied=every, **options)
+    apart = spelled_names.find(pairs + often, copied={"xyz": 9}, **options)
+    assert list(apart.values())[-1] == common
+    assert common not in same.values()
+    assert same.items() <= apart.items()
+
+
 def test_another_outcome_needs_another_format(teacher, pairs):
     """If this fails, raise FORMAT: kept vocabularies are no longer what would be made."""
     _, made = _transplant(teacher, pairs, spelled_names=50, whole_words=True)
     assert made.report["spelled_names"] == 50
     digest = hashlib.sha256(made.tokenizer.to_str().encode())
     digest.update(np.rint(made.embeddings * 1000).astype(np.int64).tobytes())
-    assert (vocabulary_cache.FORMAT, digest.hexdigest()[:16]) == (2, "96f060f086010ef7")
+    assert (vocabulary_cache.FORMAT, digest.hexdigest()[:16]) == (3, "96f060f086010ef7")
