@@ -41,5 +41,4 @@ def get_config() -> Config:
         steps=1800,
         cache_teacher=False,
         vocabulary_size=32_000,
-        stems=96_000,
     )

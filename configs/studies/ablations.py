@@ -14,6 +14,7 @@ from optical_jax.studies.grid import Axis, Grid, Study, numeric
 
 _TRANSPORT = "objective.transport"
 _VOCABULARY = "student.vocabulary"
+_NO_STEMS = {f"{_VOCABULARY}.stems": 0, "data.split_words": 0.0}
 
 SETTINGS = Axis(
     settings={
@@ -46,7 +47,11 @@ SETTINGS = Axis(
         "layers: none": {"student.freeze": ["encoder/layers/"]},
         "vocabulary: by spelling": {f"{_VOCABULARY}.initialization": "spelling"},
         "vocabulary: random": {f"{_VOCABULARY}.initialization": "random"},
-        "vocabulary: pieces anywhere": {f"{_VOCABULARY}.whole_words": False},
+        "vocabulary: no stems": _NO_STEMS,
+        "vocabulary: pieces anywhere": {
+            f"{_VOCABULARY}.whole_words": False,
+            **_NO_STEMS,
+        },
         "vocabulary: with parts": {
             f"{_VOCABULARY}.size": 150_000,
             f"{_VOCABULARY}.word_parts": 32_000,
@@ -56,10 +61,12 @@ SETTINGS = Axis(
         "vocabulary: replaced": {
             f"{_VOCABULARY}.mode": "replace",
             f"{_VOCABULARY}.whole_words": False,
+            **_NO_STEMS,
         },
         "vocabulary: kept": {
             f"{_VOCABULARY}.mode": "keep",
             f"{_VOCABULARY}.whole_words": False,
+            **_NO_STEMS,
         },
     }
 )
