@@ -29,6 +29,7 @@ test: $(VENV)/.test  ## no network, 8 fake devices
 
 test-long: $(VENV)/.test  ## whole runs: every objective, other encoders, adapters, faults, plans
 	$(BIN)/python -m pytest --override-ini addopts="-q --strict-markers" tests/long tests/faults
+	$(BIN)/python -m pytest -m long
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -74,7 +74,9 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path, capsys, monkeypatc
     assert "error: data.batch_size must be divisible" in told.replace("\n", " ")
 
 
-@pytest.mark.parametrize("axes", [(2, 4, 1), (2, 2, 2)])
+@pytest.mark.parametrize(
+    "axes", [pytest.param((2, 4, 1), marks=pytest.mark.long), (2, 2, 2)]
+)
 def test_every_mesh_gives_the_same_losses(root, straight, tmp_path, axes):
     mesh = MeshConfig(data=axes[0], fsdp=axes[1], tensor=axes[2])
     config = tiny_run.config(root, tmp_path / "run", mesh=mesh, stop_after=3)
@@ -101,6 +103,7 @@ def test_an_interrupted_run_ends_bit_identical(root, straight, tmp_path):
     assert tiny_run.losses(config.workdir) == tiny_run.losses(straight.workdir)
 
 
+@pytest.mark.long
 def test_gradients_of_parts_add_up_to_those_of_the_batch(root, straight, tmp_path):
     config = tiny_run.config(
         root,
@@ -114,6 +117,7 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch(root, straight, tmp_pat
         assert loss == pytest.approx(expected[step], abs=1e-5)
 
 
+@pytest.mark.long
 def test_cached_teacher_vectors_change_no_loss(root, straight, tmp_path):
     config = tiny_run.config(
         root,
@@ -128,6 +132,7 @@ def test_cached_teacher_vectors_change_no_loss(root, straight, tmp_path):
         assert loss == pytest.approx(expected[step], abs=1e-3)
 
 
+@pytest.mark.long
 def test_frozen_parameters_stay_and_bfloat16_and_dropout_run(root, tmp_path):
     config = tiny_run.config(
         root,
@@ -147,6 +152,7 @@ def test_frozen_parameters_stay_and_bfloat16_and_dropout_run(root, tmp_path):
     assert not same["encoder", "layers", 0, "query", "kernel"]
 
 
+@pytest.mark.long
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     root, tmp_path
 ):

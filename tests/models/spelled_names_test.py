@@ -6,6 +6,7 @@ import pytest
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers
 
+from optical_jax.data import transliteration
 from optical_jax.data.sources import Pair
 from optical_jax.models import (
     name_pairs,
@@ -26,6 +27,22 @@ def _name(rng):
 
 def _spell(name):
     return name.lower().translate(_RESPELT).replace("ia", "iya")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def learnt_once():
+    """Most tests learn from the same words, which takes seconds."""
+    kept, learn = {}, transliteration.learn
+
+    def cached(pairs, beside=()):
+        key = frozenset(pairs), frozenset(beside)
+        if key not in kept:
+            kept[key] = learn(pairs, beside)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transliteration, "learn", cached)
+        yield
 
 
 @pytest.fixture(scope="module")

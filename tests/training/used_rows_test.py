@@ -60,6 +60,7 @@ def _trained(config, family="bert"):
     return state, np.array(losses), model.params
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("family", "mesh", "parts"),
     [
