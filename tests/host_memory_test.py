@@ -48,6 +48,7 @@ def _pages(*args):
 @pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the C library is not glibc"
 )
+@pytest.mark.long
 def test_no_page_is_given_back_and_taken_again():
     assert _pages() > 1_000
     assert _pages("keep") < 100

@@ -194,6 +194,7 @@ def test_a_checkpoint_of_another_config_is_refused(root, straight):
         train.run(other)
 
 
+@pytest.mark.long
 def test_a_truncated_checkpoint_is_named(root, straight, tmp_path):
     config = tiny_run.config(root, tmp_path / "run", stop_after=3)
     train.run(config)

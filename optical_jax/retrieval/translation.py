@@ -8,7 +8,6 @@ words that are not in the bitext, as many names) stays as it is.
 import hashlib
 import json
 import random
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -134,11 +133,9 @@ def translate(
 def _translate_word(
     word: str, lexicon: Lexicon, config: Ibm1Config, words: bm25.Bm25
 ) -> dict[str, float]:
-    if word.isdecimal():
-        # In any script's digits; documents' languages are searched in ASCII ones.
-        word = "".join(str(unicodedata.decimal(digit)) for digit in word)
-        found = []
-    else:
+    # Numbers are the same in all languages.
+    found = []
+    if not word.isdecimal():
         found = lexicon.translations(word, config.translations)
     if not found:
         return dict.fromkeys(words.terms(word), 1.0)

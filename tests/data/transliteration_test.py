@@ -78,6 +78,7 @@ def test_copies_and_translations_teach_nothing():
     assert transliteration.learn({(n, _respell(n)) for n in names[:20]}) is None
 
 
+@pytest.mark.long
 def test_spellings_are_found_among_words_of_the_same_sentences():
     rng = random.Random(3)
     new = sorted(set(_names(60, seed=2)) - set(_names(120)))
