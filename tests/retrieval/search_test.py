@@ -119,6 +119,23 @@ def test_nothing_is_prepared_beyond_half_of_the_free_memory(corpus, monkeypatch)
     assert search.prepare(corpus).count == len(corpus)
 
 
+def test_an_accelerator_keeps_vectors_as_they_are_in_its_own_memory(rng, monkeypatch):
+    corpus = token_vectors(rng, [5, 2, 9], dtype=np.float16)
+    queries = token_vectors(rng, [3])
+    expected = search.search(queries, corpus, k=3)
+    monkeypatch.setattr(search.jax, "default_backend", lambda: "gpu")
+    needed = corpus.vectors.nbytes
+    monkeypatch.setattr(search, "_free_on_device", lambda: 2 * needed)
+    prepared = search.prepare(corpus)
+    (block,) = prepared.chunks[0].blocks
+    assert block[1].dtype == np.float16
+    found = search.search(queries, corpus, k=3, prepared=prepared)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-6)
+    monkeypatch.setattr(search, "_free_on_device", lambda: 2 * needed - 1)
+    assert search.prepare(corpus) is None
+
+
 @pytest.mark.parametrize("tiles", [1, 3, 64])
 def test_scores_do_not_depend_on_tiles(queries, corpus, tiles):
     groups = list(blocks.groups(queries, 2048))
