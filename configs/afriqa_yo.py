@@ -39,4 +39,6 @@ def get_config() -> Config:
         exclude_but=("yor-train",),
         steps=800,
         cache_teacher=False,
+        vocabulary_size=48_000,
+        word_forms=32_000,
     )

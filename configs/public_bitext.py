@@ -155,6 +155,7 @@ def config(
     cache_teacher: bool = True,
     vocabulary_size: int = 12_000,
     whole_words: bool = True,
+    word_forms: int = 0,
     stems: int = 0,
 ) -> Config:
     """Return the run that every language of the comparison shares.
@@ -168,6 +169,7 @@ def config(
         cache_teacher: whether to; in less than an epoch it saves nothing.
         vocabulary_size: pieces of the language; words that are seen twice have one each.
         whole_words: whether new pieces are whole words; see `VocabularyConfig`.
+        word_forms: words told from the forms of others, at most.
         stems: words that endings may follow; a tenth of the inflected words are then read as
             stem and ending while training.
     """
@@ -185,6 +187,7 @@ def config(
                 size=vocabulary_size,
                 whole_words=whole_words,
                 spelled_names=64_000,
+                word_forms=word_forms,
                 stems=stems,
                 row_multiple=8192,
             ),

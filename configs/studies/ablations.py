@@ -55,6 +55,7 @@ SETTINGS = Axis(
         "vocabulary: with parts": {
             f"{_VOCABULARY}.size": 150_000,
             f"{_VOCABULARY}.word_parts": 32_000,
+            f"{_VOCABULARY}.stems": 0,
             "data.split_words": 0.1,
         },
         "vocabulary: no spelled names": {f"{_VOCABULARY}.spelled_names": 0},

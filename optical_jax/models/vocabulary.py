@@ -7,7 +7,8 @@ teacher's rows for what the pieces mean.
 
 import collections
 import itertools
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +28,7 @@ from optical_jax.models import (
     subwords,
     trim,
     word_ends,
+    word_forms,
     word_stems,
 )
 
@@ -53,6 +55,9 @@ class VocabularyConfig:
     # Further pieces: words of the teacher's vocabulary as the student's language may spell
     # them, told from the names of the bitext ("alignment" alone). 0: none.
     spelled_names: int = 0
+    # Further pieces: forms of the bitext's words that it lacks, told from the beginnings and
+    # endings that its words have ("whole_words"). 0: none.
+    word_forms: int = 0
     # Further pieces: words and spelled names in letters that names do not have, as stems that
     # the language's endings follow ("whole_words"). 0: none.
     stems: int = 0
@@ -70,7 +75,7 @@ class VocabularyConfig:
                 raise ValueError(
                     f"vocabulary.{name} must be at least 1, got {getattr(self, name)}"
                 )
-        for name in ("word_parts", "stems"):
+        for name in ("word_parts", "word_forms", "stems"):
             value = getattr(self, name)
             if value < 0 or (value and not self.whole_words):
                 raise ValueError(
@@ -162,12 +167,17 @@ def transplant(
             whole_words=config.whole_words,
         )
         student = piece_table.add(student, list(spelled))
+    counts: collections.Counter[str] = collections.Counter()
+    if config.word_forms or config.stems:
+        counts = _words(student, [pair.target for pair in pairs])
+    forms: dict[str, word_forms.Form] = {}
+    if config.word_forms:
+        forms = _forms(student, counts, copied, pairs, size=config.word_forms)
+        student = piece_table.add(student, [form + word_ends.END for form in forms])
     stems: dict[str, str] = {}
     if config.stems:
-        split = piece_training.words(student, [pair.target for pair in pairs])
-        words = map(word_ends.bare, itertools.chain.from_iterable(split))
         stems, endings = word_stems.find(
-            collections.Counter(words),
+            counts,
             student=student,
             of_names=names.letters(copied),
             size=config.stems,
@@ -177,15 +187,53 @@ def transplant(
     known, ids = (t.get_vocab(with_added_tokens=True) for t in (tokenizer, student))
     for new, piece in spelled.items():
         rows[ids[new]] = embeddings[known[piece]]
+    for form, (_, siblings) in forms.items():
+        rows[ids[form + word_ends.END]] = np.average(
+            rows[[ids[word + word_ends.END] for word in siblings]],
+            axis=0,
+            weights=[counts[word] for word in siblings],
+        )
     for stem, word in stems.items():
         rows[ids[stem]] = rows[ids[word]]
     report["spelled_names"] = len(spelled)
+    if config.word_forms:
+        report["word_forms"] = len(forms)
     if config.stems:
         report["stems"] = len(stems)
     report |= _coverage(tokenizer, student, [pair.target for pair in pairs])
     changed = names.resplit(copied, teacher=tokenizer, student=student)
     report["names_resplit"] = round(len(changed) / max(len(copied), 1), 4)
     return Transplant(tokenizer=student, embeddings=rows, report=report)
+
+
+def _words(
+    tokenizer: tokenizers.Tokenizer, texts: Sequence[str]
+) -> collections.Counter[str]:
+    """Count the words of texts, without marks."""
+    split = piece_training.words(tokenizer, texts)
+    words = itertools.chain.from_iterable(split)
+    return collections.Counter(map(word_ends.bare, words))
+
+
+def _forms(
+    student: tokenizers.Tokenizer,
+    counts: Mapping[str, int],
+    copied: Mapping[str, int],
+    pairs: Sequence[Pair],
+    *,
+    size: int,
+) -> dict[str, word_forms.Form]:
+    """Return forms of the target's words that have a piece; no words of the source."""
+    known = student.get_vocab()
+    others = _words(student, [pair.source for pair in pairs]).keys() | copied
+    own = {
+        word
+        for word in counts.keys() - others
+        if all(unicodedata.category(letter)[0] in "LM" for letter in word)
+    }
+    whole = {word for word in own if word + word_ends.END in known}
+    blocked = others | set(map(word_ends.bare, known))
+    return word_forms.find(whole, seen=own - whole, blocked=blocked, size=size)
 
 
 def _names(pairs: Sequence[Pair]) -> frozenset[str]:

@@ -192,19 +192,24 @@ def _free_on_device() -> int | None:
     return stats["bytes_limit"] - stats["bytes_in_use"]
 
 
+def _parts(corpus: TokenVectors, size: int) -> Iterator[tuple[int, TokenVectors]]:
+    """Yield parts of a corpus with their first document's place.
+
+    A part of vectors that are compressed or in several files is read at once.
+    """
+    for start in range(0, len(corpus), size):
+        yield start, corpus.part(start, min(start + size, len(corpus)))
+
+
 def _exact_chunks(
     corpus: TokenVectors, size: int, tile: int | None
 ) -> Iterator[exact.Chunk]:
-    for start in range(0, len(corpus), size):
-        # A part of vectors that are compressed or in several files is read at once.
-        part = corpus.part(start, min(start + size, len(corpus)))
+    for start, part in _parts(corpus, size):
         yield exact.chunk(part, np.arange(len(part)), start=start, tile=tile)
 
 
 def _rough_chunks(corpus: TokenVectors, size: int) -> Iterator[rough.Chunk]:
-    for start in range(0, len(corpus), size):
-        stop = min(start + size, len(corpus))
-        part = corpus.part(start, stop)
+    for start, part in _parts(corpus, size):
         made = blocks.blocks(part, np.arange(len(part)), _ROUGH_BLOCK_TOKENS)
         yield rough.chunk(made, part.lengths, start)
 
