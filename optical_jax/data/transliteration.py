@@ -46,6 +46,8 @@ class Unit(NamedTuple):
 
 
 Place = tuple[int, int]
+# A unit that was not chosen: there are many, and a tuple is made in less time.
+Strings = tuple[str, str]
 
 # Stands before the first unit and behind the last.
 EDGE = Unit("", "")
@@ -87,7 +89,9 @@ class Transliterator:
             for source, counter in choices.items()
             if source
         }
-        self._kept: dict[tuple[tuple[Unit, ...], Unit], float] = {}
+        self._kept: dict[tuple[Unit, ...], dict[Unit, float]] = collections.defaultdict(
+            dict
+        )
 
     def spell(self, word: str, *, k: int) -> list[Spelling]:
         """Return the k likeliest spellings of a word, best first.
@@ -105,12 +109,16 @@ class Transliterator:
             best = heapq.nlargest(
                 BEAM, hypotheses[place].items(), key=lambda item: (item[1], item[0][1])
             )
+            fitting = [
+                (unit, hypotheses[place + len(unit.source)])
+                for unit in self._fitting(word, place)
+            ]
             for (history, text), score in best:
-                for unit in self._fitting(word, place):
-                    reached = hypotheses[place + len(unit.source)]
+                for unit, reached in fitting:
                     state = ((*history[1:], unit), text + unit.target)
                     total = score + self._log(history, unit)
-                    reached[state] = max(total, reached.get(state, -math.inf))
+                    if total > reached.get(state, -math.inf):
+                        reached[state] = total
         found: dict[str, float] = collections.defaultdict(float)
         for (history, text), score in hypotheses[-1].items():
             found[text] += math.exp(score + self._log(history, EDGE))
@@ -128,10 +136,10 @@ class Transliterator:
                 yield from self._choices.get(word[place : place + length], ())
 
     def _log(self, history: tuple[Unit, ...], unit: Unit) -> float:
-        key = (history, unit)
-        if key not in self._kept:
-            self._kept[key] = math.log(self._probability(history, unit))
-        return self._kept[key]
+        kept = self._kept[history]
+        if unit not in kept:
+            kept[unit] = math.log(self._probability(history, unit))
+        return kept[unit]
 
     def _probability(self, history: tuple[Unit, ...], unit: Unit) -> float:
         """Interpolate n-grams of all orders (Witten and Bell 1991)."""
@@ -211,6 +219,7 @@ class _Information:
 
     def __init__(self, words: Sequence[tuple[str, str]]):
         self.units = _maximise(words)
+        self._kept: dict[Unit, float] = {}
         self._letters = [
             collections.Counter(itertools.chain.from_iterable(side))
             for side in zip(*words, strict=True)
@@ -222,7 +231,10 @@ class _Information:
         if not units:
             return -math.inf
         length = max(sum(map(len, side)) for side in zip(*units, strict=True))
-        return sum(map(self._shared, units)) / length
+        for unit in units:
+            if unit not in self._kept:
+                self._kept[unit] = self._shared(unit)
+        return sum(map(self._kept.__getitem__, units)) / length
 
     def _shared(self, unit: Unit) -> float:
         apart = sum(
@@ -235,12 +247,12 @@ class _Information:
         return math.log(self.units[unit]) - apart
 
 
-def _maximise(words: Sequence[tuple[str, str]]) -> dict[Unit, float]:
+def _maximise(words: Sequence[tuple[str, str]]) -> dict[Strings, float]:
     """Return the probabilities of units by expectation maximisation."""
     words = words[:: -(-len(words) // COUNTED)]
-    probabilities: dict[Unit, float] = {}
+    probabilities: dict[Strings, float] = {}
     for _ in range(ITERATIONS):
-        counts: dict[Unit, float] = collections.defaultdict(float)
+        counts: dict[Strings, float] = collections.defaultdict(float)
         for pair in words:
             _expect(pair, probabilities, counts)
         total = sum(counts.values())
@@ -249,31 +261,34 @@ def _maximise(words: Sequence[tuple[str, str]]) -> dict[Unit, float]:
 
 
 def _lattice(
-    pair: tuple[str, str], probabilities: Mapping[Unit, float]
-) -> list[tuple[Place, Place, Unit, float]]:
+    pair: tuple[str, str], probabilities: Mapping[Strings, float]
+) -> list[tuple[Place, Place, Strings, float]]:
     """Return the units that a pair may consist of: from where, to where, how probable.
 
     Places are characters read of both words; units come by where they start.
     """
     source, target = pair
     found = []
-    for i, j in itertools.product(range(len(source)), range(len(target) + 1)):
-        for m, n in SHAPES:
-            if i + m <= len(source) and j + n <= len(target):
-                unit = Unit(source[i : i + m], target[j : j + n])
+    for i in range(len(source)):
+        shapes = [(m, n, source[i : i + m]) for m, n in SHAPES if i + m <= len(source)]
+        for j in range(len(target) + 1):
+            for m, n, begun in shapes:
+                if j + n > len(target):
+                    continue
+                strings = (begun, target[j : j + n])
                 # Before the first iteration all are alike.
-                probability = probabilities.get(unit, 0.0) if probabilities else 1.0
+                probability = probabilities.get(strings) if probabilities else 1.0
                 if probability:
                     # To the power of its length: else long units, fewer a word, would win.
                     weight = probability ** max(m, n)
-                    found.append(((i, j), (i + m, j + n), unit, weight))
+                    found.append(((i, j), (i + m, j + n), strings, weight))
     return found
 
 
 def _expect(
     pair: tuple[str, str],
-    probabilities: Mapping[Unit, float],
-    counts: dict[Unit, float],
+    probabilities: Mapping[Strings, float],
+    counts: dict[Strings, float],
 ) -> None:
     """Add the expected number of each unit in a pair (forward and backward)."""
     lattice, whole = _lattice(pair, probabilities), (len(pair[0]), len(pair[1]))
@@ -290,9 +305,9 @@ def _expect(
             counts[unit] += forward[start] * through / forward[whole]
 
 
-def _align(pair: tuple[str, str], probabilities: Mapping[Unit, float]) -> list[Unit]:
+def _align(pair: tuple[str, str], probabilities: Mapping[Strings, float]) -> list[Unit]:
     """Return the likeliest units of a pair (Viterbi); none where it has no probability."""
-    best: dict[Place, tuple[float, Place, Unit]] = {(0, 0): (0.0, (0, 0), EDGE)}
+    best: dict[Place, tuple[float, Place, Strings]] = {(0, 0): (0.0, (0, 0), EDGE)}
     for start, end, unit, weight in _lattice(pair, probabilities):
         if start in best and weight:
             total = best[start][0] + math.log(weight)
@@ -301,6 +316,6 @@ def _align(pair: tuple[str, str], probabilities: Mapping[Unit, float]) -> list[U
     place = (len(pair[0]), len(pair[1]))
     units = []
     while place in best and place != (0, 0):
-        _, place, unit = best[place]
-        units.append(unit)
+        _, place, strings = best[place]
+        units.append(Unit(*strings))
     return units[::-1]
