@@ -6,9 +6,7 @@ teacher's rows for what the pieces mean.
 """
 
 import collections
-import itertools
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,14 +20,10 @@ from optical_jax.models import (
     initialization,
     name_pairs,
     names,
-    piece_table,
-    piece_training,
-    spelled_names,
     subwords,
+    told_pieces,
     trim,
     word_ends,
-    word_forms,
-    word_stems,
 )
 
 
@@ -156,84 +150,29 @@ def transplant(
         parts=config.word_parts,
         spared=_names(pairs) if config.word_parts else frozenset(),
     )
-    spelled: dict[str, str] = {}
-    if config.spelled_names and config.initialization == "alignment":
-        spelled = spelled_names.find(
-            pairs,
-            teacher=tokenizer,
-            student=student,
-            copied=copied,
-            size=config.spelled_names,
-            whole_words=config.whole_words,
-        )
-        student = piece_table.add(student, list(spelled))
-    counts: collections.Counter[str] = collections.Counter()
-    if config.word_forms or config.stems:
-        counts = _words(student, [pair.target for pair in pairs])
-    forms: dict[str, word_forms.Form] = {}
-    if config.word_forms:
-        forms = _forms(student, counts, copied, pairs, size=config.word_forms)
-        student = piece_table.add(student, [form + word_ends.END for form in forms])
-    stems: dict[str, str] = {}
-    if config.stems:
-        stems, endings = word_stems.find(
-            counts,
-            student=student,
-            of_names=names.letters(copied),
-            size=config.stems,
-        )
-        student = piece_table.add(student, [*stems, *endings])
+    told = told_pieces.tell(
+        pairs,
+        teacher=tokenizer,
+        student=student,
+        copied=copied,
+        # Told from translations, they start from them.
+        spelled=config.spelled_names if config.initialization == "alignment" else 0,
+        forms=config.word_forms,
+        stems=config.stems,
+        whole_words=config.whole_words,
+    )
+    student = told.student
     rows, report = _rows(tokenizer, student, embeddings, pairs, config, seed=seed)
-    known, ids = (t.get_vocab(with_added_tokens=True) for t in (tokenizer, student))
-    for new, piece in spelled.items():
-        rows[ids[new]] = embeddings[known[piece]]
-    for form, (_, siblings) in forms.items():
-        rows[ids[form + word_ends.END]] = np.average(
-            rows[[ids[word + word_ends.END] for word in siblings]],
-            axis=0,
-            weights=[counts[word] for word in siblings],
-        )
-    for stem, word in stems.items():
-        rows[ids[stem]] = rows[ids[word]]
-    report["spelled_names"] = len(spelled)
+    told.start(rows, teacher=tokenizer, embeddings=embeddings)
+    report["spelled_names"] = len(told.spelled)
     if config.word_forms:
-        report["word_forms"] = len(forms)
+        report["word_forms"] = len(told.forms)
     if config.stems:
-        report["stems"] = len(stems)
+        report["stems"] = len(told.stems)
     report |= _coverage(tokenizer, student, [pair.target for pair in pairs])
     changed = names.resplit(copied, teacher=tokenizer, student=student)
     report["names_resplit"] = round(len(changed) / max(len(copied), 1), 4)
     return Transplant(tokenizer=student, embeddings=rows, report=report)
-
-
-def _words(
-    tokenizer: tokenizers.Tokenizer, texts: Sequence[str]
-) -> collections.Counter[str]:
-    """Count the words of texts, without marks."""
-    split = piece_training.words(tokenizer, texts)
-    words = itertools.chain.from_iterable(split)
-    return collections.Counter(map(word_ends.bare, words))
-
-
-def _forms(
-    student: tokenizers.Tokenizer,
-    counts: Mapping[str, int],
-    copied: Mapping[str, int],
-    pairs: Sequence[Pair],
-    *,
-    size: int,
-) -> dict[str, word_forms.Form]:
-    """Return forms of the target's words that have a piece; no words of the source."""
-    known = student.get_vocab()
-    others = _words(student, [pair.source for pair in pairs]).keys() | copied
-    own = {
-        word
-        for word in counts.keys() - others
-        if all(unicodedata.category(letter)[0] in "LM" for letter in word)
-    }
-    whole = {word for word in own if word + word_ends.END in known}
-    blocked = others | set(map(word_ends.bare, known))
-    return word_forms.find(whole, seen=own - whole, blocked=blocked, size=size)
 
 
 def _names(pairs: Sequence[Pair]) -> frozenset[str]:
