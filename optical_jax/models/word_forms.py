@@ -9,7 +9,7 @@ Forms are told as whole words, so that no other word, and no name, splits otherw
 
 import collections
 import heapq
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -58,74 +58,98 @@ def find(
         blocked: words that must not be taken for forms: names, and words of others' languages.
         size: forms at most.
     """
-    known, seen = set(words).union(blocked), set(seen)
-    found: dict[str, Form] = {}
-    for before in (True, False):
-        for form, told in _completed(sorted(set(words)), before=before):
-            least = MIN_PROBABILITY_SEEN if form in seen else MIN_PROBABILITY
-            if (
-                form not in known
-                and told.probability >= least
-                and (form not in found or told.probability > found[form].probability)
+    words, seen = sorted(set(words)), set(seen)
+    known = set(blocked).union(words)
+    tables = [_Table(words, before=before) for before in (True, False)]
+    found: dict[str, tuple[float, _Table, int]] = {}
+    for table in tables:
+        for form, probability, row in table.complete(seen):
+            if form not in known and (
+                form not in found or probability > found[form][0]
             ):
-                found[form] = told
+                found[form] = (probability, table, row)
     best = heapq.nsmallest(
-        size,
-        found,
-        key=lambda form: (form not in seen, -found[form].probability, form),
+        size, found, key=lambda form: (form not in seen, -found[form][0], form)
     )
-    return {form: found[form] for form in best}
-
-
-def _completed(words: list[str], *, before: bool) -> Iterator[tuple[str, Form]]:
-    """Yield forms of an affix before their stem, or behind it, as often as they are told."""
-    affixes: dict[str, set[str]] = collections.defaultdict(set)
-    for word in words:
-        for n in range(min(MAX_AFFIX, len(word) - MIN_STEM) + 1):
-            if before:
-                affixes[word[n:]].add(word[:n])
-            else:
-                affixes[word[: len(word) - n]].add(word[len(word) - n :])
-    stems, names, table = _table(affixes)
-    both = (table.T @ table).toarray()
-    given = both / (both.diagonal()[:, None] + PRIOR)
-    np.fill_diagonal(given, 0)
-    # A stem lacks an affix as far as each that it has is without it.
-    lacking = np.log1p(-given)
-    for start in range(0, len(stems), ROWS):
-        block = table[start : start + ROWS]
-        probability = -np.expm1(block @ lacking)
-        probability[block.nonzero()] = 0
-        for row, column in zip(
-            *np.nonzero(probability >= MIN_PROBABILITY_SEEN), strict=True
-        ):
-            stem, affix = stems[start + row], names[column]
-            has = (names[i] for i in block[row].indices)
-            yield (
-                affix + stem if before else stem + affix,
-                Form(
-                    float(probability[row, column]),
-                    tuple(sorted(a + stem if before else stem + a for a in has)),
-                ),
-            )
-
-
-def _table(
-    affixes: Mapping[str, set[str]],
-) -> tuple[list[str], list[str], scipy.sparse.csr_matrix]:
-    """Return stems of two common affixes or more, these affixes, and which stand at which."""
-    several = {stem: found for stem, found in affixes.items() if len(found) > 1}
-    counts = collections.Counter(a for found in several.values() for a in found)
-    order = sorted(counts, key=lambda affix: (-counts[affix], affix))
-    names = [affix for affix in order[:AFFIXES] if counts[affix] >= MIN_STEMS]
-    column = {affix: i for i, affix in enumerate(names)}
-    kept = {
-        stem: sorted(column[a] for a in found if a in column)
-        for stem, found in sorted(several.items())
+    told = {form: found[form] for form in best}
+    return {
+        form: Form(probability, table.words(row))
+        for form, (probability, table, row) in told.items()
     }
-    kept = {stem: columns for stem, columns in kept.items() if len(columns) > 1}
-    rows = np.repeat(np.arange(len(kept)), [len(c) for c in kept.values()])
-    columns = np.concatenate([*kept.values(), []]).astype(np.int64)
-    ones = np.ones(len(rows), np.float32)
-    shape = (len(kept), len(names))
-    return list(kept), names, scipy.sparse.csr_matrix((ones, (rows, columns)), shape)
+
+
+class _Table:
+    """Which affixes stand at which stems, all of them before or all of them behind."""
+
+    def __init__(self, words: Collection[str], *, before: bool):
+        self._before = before
+        affixes: dict[str, set[str]] = collections.defaultdict(set)
+        for word in words:
+            for stem, affix in self._splits(word):
+                affixes[stem].add(affix)
+        several = {stem: found for stem, found in affixes.items() if len(found) > 1}
+        counts = collections.Counter(a for found in several.values() for a in found)
+        order = sorted(counts, key=lambda affix: (-counts[affix], affix))
+        self._affixes = [a for a in order[:AFFIXES] if counts[a] >= MIN_STEMS]
+        self._column = {affix: i for i, affix in enumerate(self._affixes)}
+        kept = {
+            stem: sorted(self._column[a] for a in found if a in self._column)
+            for stem, found in sorted(several.items())
+        }
+        kept = {stem: columns for stem, columns in kept.items() if len(columns) > 1}
+        self._stems = list(kept)
+        self._row = {stem: i for i, stem in enumerate(kept)}
+        rows = np.repeat(np.arange(len(kept)), [len(c) for c in kept.values()])
+        columns = np.concatenate([*kept.values(), []]).astype(np.int64)
+        ones = np.ones(len(rows), np.float32)
+        shape = (len(kept), len(self._affixes))
+        self._has = scipy.sparse.csr_matrix((ones, (rows, columns)), shape)
+
+    def words(self, row: int) -> tuple[str, ...]:
+        """Return the words of a stem."""
+        return tuple(
+            sorted(self._word(row, i) for i in self._has[row].indices.tolist())
+        )
+
+    def complete(self, seen: Collection[str]) -> Iterator[tuple[str, float, int]]:
+        """Yield probable words that are none yet, how probable, and their stems' rows.
+
+        Of those that were `seen` less probable ones, too.
+        """
+        both = (self._has.T @ self._has).toarray()
+        given = both / (both.diagonal()[:, None] + PRIOR)
+        np.fill_diagonal(given, 0)
+        # A stem lacks an affix as far as each that it has is without it.
+        lacking = np.log1p(-given)
+        rows, columns = self._places(seen)
+        for start in range(0, len(self._stems), ROWS):
+            block = self._has[start : start + ROWS]
+            probability = -np.expm1(block @ lacking)
+            probability[block.nonzero()] = 0
+            least = np.full(probability.shape, MIN_PROBABILITY)
+            inside = (rows >= start) & (rows < start + ROWS)
+            least[rows[inside] - start, columns[inside]] = MIN_PROBABILITY_SEEN
+            places = np.argwhere(probability >= least)
+            for row, column in places.tolist():
+                word = self._word(start + row, column)
+                yield word, float(probability[row, column]), start + row
+
+    def _places(self, words: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows and columns of all splits of words into stems and affixes."""
+        found = [
+            (self._row[stem], self._column[affix])
+            for word in words
+            for stem, affix in self._splits(word)
+            if stem in self._row and affix in self._column
+        ]
+        rows, columns = np.array(found, np.int64).reshape(-1, 2).T
+        return rows, columns
+
+    def _splits(self, word: str) -> Iterator[tuple[str, str]]:
+        for n in range(min(MAX_AFFIX, len(word) - MIN_STEM) + 1):
+            end = len(word) - n
+            yield (word[n:], word[:n]) if self._before else (word[:end], word[end:])
+
+    def _word(self, row: int, column: int) -> str:
+        stem, affix = self._stems[row], self._affixes[column]
+        return affix + stem if self._before else stem + affix
