@@ -34,7 +34,11 @@ def get_study() -> Study:
     settings = {name: {"objective.mix": name} for name in mixture.over_bitext()}
     mixes = {
         mix: {"objective.mix": mix}
-        for mix in ("transport + scores:0.2", "transport + bitext-contrastive:0.1")
+        for mix in (
+            "transport + scores:0.2",
+            "transport + bitext-contrastive:0.1",
+            "transport + word-links:1.0",
+        )
     }
     return Study(
         name="short",

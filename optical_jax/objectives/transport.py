@@ -50,6 +50,10 @@ class TransportConfig(pairs.PairsConfig):
     solver: Solver = "auto"
     # Epsilon within one solve of "ott".
     decay: sinkhorn.Decay = sinkhorn.NO_DECAY
+    # What tokens cost more to the plan, though not in the loss, where a statistical word
+    # aligner does not link them (objectives.word_links): few steps into a run it knows more
+    # of what translates what than the student's vectors do. 0: costs as they are.
+    link_weight: float = 0.0
     # Weight of 1 - cosine of both sentences' mean vectors.
     sentence_weight: float = 0.0
     # Weight of the same loss for the source sentence, which the student encodes too, so
@@ -60,7 +64,10 @@ class TransportConfig(pairs.PairsConfig):
     def uses(self) -> tuple[tokens.Use, ...]:
         """Texts that are encoded, by whom, and the arrays beside them."""
         extras = (self.marginals,) if self.marginals in _IMPORTANCE else ()
-        return pairs.uses(self.side, *extras, source=self.source_weight > 0)
+        student, *others = pairs.uses(self.side, *extras, source=self.source_weight > 0)
+        if self.link_weight:
+            student = student._replace(extras=(*extras, "links"))
+        return (student, *others)
 
     def __post_init__(self) -> None:
         """Check ranges before any long work."""
@@ -77,7 +84,7 @@ class TransportConfig(pairs.PairsConfig):
         for name in ("tau_a", "tau_b"):
             rule = "must be in (0, 1]; 1 is balanced"
             self._require(0 < getattr(self, name) <= 1, name, rule)
-        for name in ("sentence_weight", "source_weight"):
+        for name in ("link_weight", "sentence_weight", "source_weight"):
             self._require(getattr(self, name) >= 0, name, "must be >= 0")
         if self.solver == "ipot":
             balanced = self.tau_a == self.tau_b == 1
@@ -94,7 +101,7 @@ class TransportConfig(pairs.PairsConfig):
 
     def resolved_solver(self) -> Literal["ott", "scaling", "ipot"]:
         """Return the solver that "auto" stands for at the sharpest epsilon of the run."""
-        largest = _LARGEST_COST[self.cost]
+        largest = _LARGEST_COST[self.cost] + self.link_weight
         if self.solver == "ipot":
             ipot.check(beta=self.epsilon, largest_cost=largest)
             return "ipot"
@@ -120,7 +127,8 @@ def loss(
 
     Args:
         encode: gives the student's tokens of field "target" [b m p] and the teacher's of
-            field "source" [b n p]; with a source_weight, the student's of "source" too.
+            field "source" [b n p]; with a source_weight, the student's of "source" too; with
+            a link_weight, the array "links" [b m k] beside "target", n <= k.
         config: see TransportConfig.
 
     Returns:
@@ -136,7 +144,11 @@ def loss(
     student, teacher = encode.student("target"), encode.teacher("source")
     b = _masses(encode, teacher, "teacher/source", config)
     a = _masses(encode, student, "student/target", config)
-    metrics = _transported(student, teacher, a, b, epsilon, config)
+    dearer = _alike(a, b)
+    if config.link_weight:
+        links = encode.array("student/target", "links")[..., : b.shape[1]]
+        dearer = config.link_weight * (1 - links.astype(jnp.float32))
+    metrics = _transported(student, teacher, a, b, epsilon, config, dearer=dearer)
     value = metrics["transport_cost"]
     metrics |= pairs.monitors(student, teacher)
     if config.anneal_from:
@@ -148,7 +160,7 @@ def loss(
     if config.source_weight:
         kept = encode.student("source")
         a = _masses(encode, kept, "student/source", config)
-        found = _transported(kept, teacher, a, b, epsilon, config)
+        found = _transported(kept, teacher, a, b, epsilon, config, dearer=_alike(a, b))
         metrics["source_cost"] = found["transport_cost"]
         value = value + config.source_weight * metrics["source_cost"]
     return value, metrics
@@ -181,6 +193,11 @@ def _masses(
     return jax.vmap(marginals.weighted)(slots, jax.lax.stop_gradient(importance))
 
 
+def _alike(a: Float[Array, "b m"], b: Float[Array, "b n"]) -> Float[Array, "b m n"]:
+    """Return that no tokens are dearer than their cost."""
+    return jnp.zeros((*a.shape, b.shape[1]))
+
+
 def _transported(
     student: tokens.TokenBatch,
     teacher: tokens.TokenBatch,
@@ -188,11 +205,15 @@ def _transported(
     b: Float[Array, "b n"],
     epsilon: float | Float[Array, ""],
     config: TransportConfig,
+    *,
+    dearer: Float[Array, "b m n"],
 ) -> pairs.Metrics:
     """Return the metrics of the plans, means over the batch; gradients flow to the cost."""
 
-    def one(x: Array, y: Array, a: Array, b: Array) -> pairs.Metrics:
-        cost_matrix, plan = pair_plan(x, y, a, b, config, epsilon=epsilon)
+    def one(x: Array, y: Array, a: Array, b: Array, dearer: Array) -> pairs.Metrics:
+        cost_matrix, plan = pair_plan(
+            x, y, a, b, config, epsilon=epsilon, dearer=dearer
+        )
         metrics = {
             "transport_cost": jnp.sum(plan * cost_matrix),
             "marginal_error": diagnostics.marginal_error(plan, a, b),
@@ -202,7 +223,7 @@ def _transported(
             metrics["mass"] = plan.sum()
         return metrics
 
-    metrics = jax.vmap(one)(student.vectors, teacher.vectors, a, b)
+    metrics = jax.vmap(one)(student.vectors, teacher.vectors, a, b, dearer)
     return jax.tree.map(jnp.mean, metrics)
 
 
@@ -214,10 +235,17 @@ def pair_plan(
     config: TransportConfig,
     *,
     epsilon: float | Float[Array, ""],
+    dearer: float | Float[Array, "m n"] = 0.0,
 ) -> tuple[Float[Array, "m n"], Float[Array, "m n"]]:
-    """Return cost matrix and plan of one sentence pair with masses a and b."""
+    """Return cost matrix and plan of one sentence pair with masses a and b.
+
+    The plan is that of costs which are `dearer` by so much.
+    """
     cost_matrix = _COSTS[config.cost](student, teacher)
-    fixed, solver = jax.lax.stop_gradient(cost_matrix), config.resolved_solver()
+    fixed, solver = (
+        jax.lax.stop_gradient(cost_matrix) + dearer,
+        config.resolved_solver(),
+    )
     if solver == "ipot":
         plan = ipot.transport_plan(
             fixed, a, b, beta=epsilon, iterations=config.iterations

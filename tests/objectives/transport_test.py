@@ -168,6 +168,65 @@ def test_sentence_term_and_source_term_add_up(rng):
     assert float(value) == pytest.approx(expected, abs=1e-5)
 
 
+def _links(rng, student, teacher, *, longest=12):
+    shape = (*student.mask.shape, longest)
+    return jnp.asarray(rng.integers(0, 2, shape), bool)
+
+
+def test_what_no_aligner_links_is_dearer_to_the_plan_alone(rng):
+    student, teacher = given.clouds(rng)
+    links = _links(rng, student, teacher)
+    config = TransportConfig(epsilon=0.1, iterations=1000, link_weight=0.3)
+    arrays = {("student/target", "links"): links}
+    value, metrics = _loss(student, teacher, config, arrays=arrays)
+    costs = []
+    both = zip(given.real(student), given.real(teacher), links, strict=True)
+    for x, y, linked in both:
+        cost = 1 - x @ y.T
+        dearer = 0.3 * ~np.asarray(linked)[: len(x), : len(y)]
+        plan = pot.bregman.sinkhorn_log(
+            np.full(len(x), 1 / len(x)),
+            np.full(len(y), 1 / len(y)),
+            cost + dearer,
+            0.1,
+            numItermax=5000,
+            stopThr=1e-12,
+            warn=False,
+        )
+        costs.append((plan * cost).sum())
+    assert float(value) == pytest.approx(np.mean(costs), abs=1e-5)
+    assert float(metrics["transport_cost"]) == float(value)
+    plain = float(_loss(student, teacher, TransportConfig(epsilon=0.1))[0])
+    assert float(value) > plain + 1e-3
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_links_of_all_tokens_or_of_none_change_no_plan(rng, linked):
+    student, teacher = given.clouds(rng)
+    links = jnp.full_like(_links(rng, student, teacher), linked)
+    config = TransportConfig(link_weight=0.3)
+    value, _ = _loss(
+        student, teacher, config, arrays={("student/target", "links"): links}
+    )
+    plain, _ = _loss(student, teacher, TransportConfig())
+    assert float(value) == pytest.approx(float(plain), abs=1e-6)
+
+
+def test_links_take_no_part_in_padding_or_in_the_sources_own_plan(rng):
+    student, teacher = given.clouds(rng)
+    kept = given.cloud(rng, 7)
+    links = jnp.asarray(rng.integers(0, 2, (5, 15, 11)), bool)
+    config = TransportConfig(link_weight=0.3, source_weight=1.0)
+
+    def loss(student, teacher):
+        arrays = {("student/target", "links"): links[:, : student.vectors.shape[1]]}
+        return _loss(student, teacher, config, kept=kept, arrays=arrays)
+
+    given.check_padding(lambda s, t: loss(s, t)[0], student, teacher)
+    source = float(_loss(kept, teacher, TransportConfig())[0])
+    assert float(loss(student, teacher)[1]["source_cost"]) == pytest.approx(source)
+
+
 def test_uses_follow_side_importance_and_source():
     assert TransportConfig().uses == (
         Use("student", "target", "query"),
@@ -178,6 +237,12 @@ def test_uses_follow_side_importance_and_source():
         Use("student", "target", "document", ("idf",)),
         Use("teacher", "source", "document", ("idf",)),
         Use("student", "source", "document", ("idf",)),
+    )
+    found = TransportConfig(marginals="idf", link_weight=0.1, source_weight=1.0).uses
+    assert found == (
+        Use("student", "target", "query", ("idf", "links")),
+        Use("teacher", "source", "query", ("idf",)),
+        Use("student", "source", "query", ("idf",)),
     )
 
 
@@ -203,6 +268,7 @@ def test_epsilon_must_be_positive(epsilon):
         ({"anneal_until": 0.0}, r"anneal_until must be in \(0, 1\], got 0"),
         ({"tau_a": 0.0}, r"tau_a must be in \(0, 1\]; 1 is balanced, got 0"),
         ({"tau_b": 1.5}, r"tau_b must be in \(0, 1\]; 1 is balanced, got 1\.5"),
+        ({"link_weight": -1.0}, r"link_weight must be >= 0, got -1"),
         ({"sentence_weight": -1.0}, r"sentence_weight must be >= 0, got -1"),
         ({"solver": "ipot", "tau_b": 0.9}, r"must not be 'ipot' with tau < 1"),
         ({"solver": "ipot", "epsilon": 0.01}, r"'ipot' needs epsilon >= 0\.0333"),
