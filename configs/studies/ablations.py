@@ -15,6 +15,11 @@ from optical_jax.studies.grid import Axis, Grid, Study, numeric
 _TRANSPORT = "objective.transport"
 _VOCABULARY = "student.vocabulary"
 _NO_STEMS = {f"{_VOCABULARY}.stems": 0, "data.split_words": 0.0}
+_PIECES_ANYWHERE = {
+    f"{_VOCABULARY}.whole_words": False,
+    f"{_VOCABULARY}.word_forms": 0,
+    **_NO_STEMS,
+}
 
 SETTINGS = Axis(
     settings={
@@ -31,6 +36,7 @@ SETTINGS = Axis(
         "unbalanced teacher": {f"{_TRANSPORT}.tau_b": 0.9},
         "ipot": {f"{_TRANSPORT}.solver": "ipot"},
         "annealed": {f"{_TRANSPORT}.anneal_from": 0.5},
+        "linked": {f"{_TRANSPORT}.link_weight": 0.2},
         "with sentence term": {f"{_TRANSPORT}.sentence_weight": 0.5},
         "with source term": {f"{_TRANSPORT}.source_weight": 0.5},
         "with made phrases": {
@@ -48,26 +54,23 @@ SETTINGS = Axis(
         "vocabulary: by spelling": {f"{_VOCABULARY}.initialization": "spelling"},
         "vocabulary: random": {f"{_VOCABULARY}.initialization": "random"},
         "vocabulary: no stems": _NO_STEMS,
-        "vocabulary: pieces anywhere": {
-            f"{_VOCABULARY}.whole_words": False,
-            **_NO_STEMS,
-        },
+        "vocabulary: no word forms": {f"{_VOCABULARY}.word_forms": 0},
+        "vocabulary: pieces anywhere": _PIECES_ANYWHERE,
         "vocabulary: with parts": {
             f"{_VOCABULARY}.size": 150_000,
             f"{_VOCABULARY}.word_parts": 32_000,
+            f"{_VOCABULARY}.word_forms": 0,
             f"{_VOCABULARY}.stems": 0,
             "data.split_words": 0.1,
         },
         "vocabulary: no spelled names": {f"{_VOCABULARY}.spelled_names": 0},
         "vocabulary: replaced": {
             f"{_VOCABULARY}.mode": "replace",
-            f"{_VOCABULARY}.whole_words": False,
-            **_NO_STEMS,
+            **_PIECES_ANYWHERE,
         },
         "vocabulary: kept": {
             f"{_VOCABULARY}.mode": "keep",
-            f"{_VOCABULARY}.whole_words": False,
-            **_NO_STEMS,
+            **_PIECES_ANYWHERE,
         },
     }
 )

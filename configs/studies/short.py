@@ -32,19 +32,16 @@ def get_study() -> Study:
     bases = KIN, IBO, MAR
     start = {"steps": 1, "optimizer.learning_rate": 1e-12, "optimizer.warmup_steps": 0}
     settings = {name: {"objective.mix": name} for name in mixture.over_bitext()}
-    mixes = {
+    further = {
         mix: {"objective.mix": mix}
-        for mix in (
-            "transport + scores:0.2",
-            "transport + bitext-contrastive:0.1",
-            "transport + word-links:1.0",
-        )
+        for mix in ("transport + scores:0.2", "transport + bitext-contrastive:0.1")
     }
+    further["transport, linked"] = {"objective.transport.link_weight": 0.2}
     return Study(
         name="short",
         grids=(
             Grid(bases=bases, axes=(Axis(settings={**settings, "start": start}),)),
-            Grid(bases=bases, axes=(Axis(settings=mixes),)),
+            Grid(bases=bases, axes=(Axis(settings=further),)),
             Grid(bases=bases, axes=(Axis(settings=settings),), seeds=(1, 2)),
         ),
         reference="transport",
