@@ -28,5 +28,4 @@ def get_config() -> Config:
         ),
         exclude_but=("hau-train",),
         steps=800,
-        word_forms=32_000,
     )

@@ -27,6 +27,4 @@ def get_config() -> Config:
         ),
         exclude_but=("ibo-train",),
         steps=800,
-        vocabulary_size=24_000,
-        word_forms=32_000,
     )
