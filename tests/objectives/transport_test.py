@@ -21,6 +21,20 @@ def _loss(student, teacher, config, *, kept=None, arrays=None, progress=0.0):
     return transport.loss(encode, config)
 
 
+def _even_plan(cost):
+    """Return POT's plan of epsilon .1 between even masses."""
+    m, n = cost.shape
+    return pot.bregman.sinkhorn_log(
+        np.full(m, 1 / m),
+        np.full(n, 1 / n),
+        cost,
+        0.1,
+        numItermax=5000,
+        stopThr=1e-12,
+        warn=False,
+    )
+
+
 def test_loss_is_pots_transport_cost(rng):
     student, teacher = given.clouds(rng)
     config = TransportConfig(epsilon=0.1, iterations=1000)
@@ -30,15 +44,7 @@ def test_loss_is_pots_transport_cost(rng):
         x = np.asarray(student.vectors[k], np.float64)[np.asarray(student.mask[k])]
         y = np.asarray(teacher.vectors[k], np.float64)[np.asarray(teacher.mask[k])]
         c = 1 - x @ y.T
-        plan = pot.bregman.sinkhorn_log(
-            np.full(len(x), 1 / len(x)),
-            np.full(len(y), 1 / len(y)),
-            c,
-            0.1,
-            numItermax=5000,
-            stopThr=1e-12,
-            warn=False,
-        )
+        plan = _even_plan(c)
         costs.append((plan * c).sum())
     assert float(value) == pytest.approx(np.mean(costs), abs=1e-5)
     assert float(metrics["transport_cost"]) == float(value)
@@ -184,15 +190,7 @@ def test_what_no_aligner_links_is_dearer_to_the_plan_alone(rng):
     for x, y, linked in both:
         cost = 1 - x @ y.T
         dearer = 0.3 * ~np.asarray(linked)[: len(x), : len(y)]
-        plan = pot.bregman.sinkhorn_log(
-            np.full(len(x), 1 / len(x)),
-            np.full(len(y), 1 / len(y)),
-            cost + dearer,
-            0.1,
-            numItermax=5000,
-            stopThr=1e-12,
-            warn=False,
-        )
+        plan = _even_plan(cost + dearer)
         costs.append((plan * cost).sum())
     assert float(value) == pytest.approx(np.mean(costs), abs=1e-5)
     assert float(metrics["transport_cost"]) == float(value)
