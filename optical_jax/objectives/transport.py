@@ -242,10 +242,8 @@ def pair_plan(
     The plan is that of costs which are `dearer` by so much.
     """
     cost_matrix = _COSTS[config.cost](student, teacher)
-    fixed, solver = (
-        jax.lax.stop_gradient(cost_matrix) + dearer,
-        config.resolved_solver(),
-    )
+    fixed = jax.lax.stop_gradient(cost_matrix) + dearer
+    solver = config.resolved_solver()
     if solver == "ipot":
         plan = ipot.transport_plan(
             fixed, a, b, beta=epsilon, iterations=config.iterations
