@@ -74,6 +74,7 @@ def run(config: Config) -> Result:
             # --------------------------------------------------------- data and encoders
             with distributed.leader_first("inputs"):
                 made = inputs.make(config, folder, say=shown.say)
+            made = inputs.on_mesh(made, config, folder, mesh)
             epochs = config.steps * config.data.batch_size / made.epoch
             shown.say(
                 f"{config.steps} steps of {config.data.batch_size}: {epochs:.2f} epochs"

@@ -95,8 +95,11 @@ def load(
     values = {("encoder", *path): leaf[...] for path, leaf in read}
     for name, value in (kernels or {}).items():
         path = ("projection", name)
-        where = None if placed is None else jax.tree.leaves(placed["projection"][name])
-        values[path] = value if where is None else jax.device_put(value, where[0])
+        if placed is not None:
+            (where,) = jax.tree.leaves(placed["projection"][name])
+            whole = np.asarray(value)
+            value = jax.make_array_from_callback(whole.shape, where, whole.__getitem__)
+        values[path] = value
     special = tokenizer_files.read_special_tokens(folder, tokenizer)
     text = tokenize.TextEncoder(tokenizer, head, special=special)
     params = retriever_lib.from_values(encoder, head, values)

@@ -1,16 +1,19 @@
 """From a config to what the loop needs: teacher, student, batches, held-out texts.
 
 Everything slow here is kept on disk under a name made of the content it depends on, and is
-found again when the same command runs a second time. Where one process has the whole mesh,
-parameters go from their files to their shards: no device holds an encoder whole.
+found again when the same command runs a second time. Parameters go from their files to their
+shards: no device holds an encoder whole. Of several processes each prepares with encoders on
+its own devices (`make`) and trains with those on the mesh of all (`on_mesh`).
 """
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 import grain
 import jax
+from jax.sharding import Mesh
 
 from optical_jax.config import Config
 from optical_jax.data import pipeline
@@ -48,11 +51,9 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
         ValueError: if the objective needs texts or a teacher that the config lacks.
     """
     objective, data = config.objective, config.data
-    # Of several processes each prepares alone, where the mesh of all of them is no use.
-    place = None
-    if jax.process_count() == 1:
-        mesh = sharding.make_mesh(config.mesh)
-        place = functools.partial(sharding.of_state, mesh=mesh)
+    alone = jax.process_count() > 1  # where the mesh of all is no use
+    mesh = sharding.own_mesh() if alone else sharding.make_mesh(config.mesh)
+    place = functools.partial(sharding.of_state, mesh=mesh)
     teacher = _teacher(config, place) if objective.uses(who="teacher") else None
     bitext = ranking = None
     if data.sources or objective.uses(fields=tokens.BITEXT_FIELDS):
@@ -84,7 +85,36 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
     )
 
 
-def _teacher(config: Config, place: folder.Place | None) -> Retriever:
+def on_mesh(made: Inputs, config: Config, run: Path, mesh: Mesh) -> Inputs:
+    """Return the inputs with the encoders on a mesh that several processes make.
+
+    Each reads its own shards from the files. Of one process they lie there already.
+
+    Args:
+        made: by `make`; the encoders in it can't be used any more.
+        config: the run.
+        run: its folder.
+        mesh: of all processes.
+    """
+    if jax.process_count() == 1:
+        return made
+    place = functools.partial(sharding.of_state, mesh=mesh)
+    # One after the other: neither lies anywhere beside itself.
+    _delete(made.student)
+    student = student_lib.load(run, place=place)
+    teacher = made.teacher
+    if teacher is not None:
+        _delete(teacher)
+        teacher = workdir.load_teacher(config, place=place)
+    return dataclasses.replace(made, student=student, teacher=teacher)
+
+
+def _delete(retriever: Retriever) -> None:
+    for leaf in jax.tree.leaves(retriever.params):
+        leaf.delete()
+
+
+def _teacher(config: Config, place: folder.Place) -> Retriever:
     teacher = workdir.load_teacher(config, place=place)
     aligning = [name for name in config.objective.parts() if name in mixture.ALIGNING]
     heads = {"teacher": teacher.head, "student": config.student.head or teacher.head}

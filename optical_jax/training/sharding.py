@@ -63,6 +63,15 @@ def make_mesh(
     return Mesh(grid, tuple(axes), axis_types=kinds)
 
 
+def own_mesh() -> Mesh:
+    """Return the mesh of this process's devices alone, all along "fsdp".
+
+    For what each process does by itself, so that no device of it holds an encoder whole.
+    """
+    own = jax.local_devices()
+    return make_mesh(MeshConfig(data=1, fsdp=len(own)), own)
+
+
 def _in_one_slice(sizes: tuple[int, ...], devices: Sequence[Any]) -> np.ndarray:
     """Return the grid of devices whose axes lie along those of their torus, if they can."""
     try:
@@ -168,11 +177,16 @@ def own_rows(config: MeshConfig, total: int) -> np.ndarray:
 
 
 def place(tree: Any, shardings: Any) -> Any:  # noqa: ANN401
-    """Put arrays that every process holds whole onto the mesh, each its own shards."""
+    """Put arrays that every process holds whole onto the mesh, each its own shards.
+
+    Those that lie there already stay.
+    """
     if jax.process_count() == 1:
         return jax.device_put(tree, shardings)
 
     def put(leaf: jax.Array, sharding: NamedSharding) -> jax.Array:
+        if leaf.sharding.is_equivalent_to(sharding, leaf.ndim):
+            return leaf
         # device_put would send every array over the network to compare it.
         whole = np.asarray(leaf)
         return jax.make_array_from_callback(whole.shape, sharding, whole.__getitem__)

@@ -20,6 +20,9 @@ from optical_jax.models.head import HeadConfig
 from optical_jax.models.retriever import Architecture, Retriever
 from optical_jax.training.progress import Say
 
+# In the run's.
+_FOLDER = "student"
+
 
 def start(
     config: Config,
@@ -40,14 +43,24 @@ def start(
         say: prints a line.
         place: see `folder.load`.
     """
-    kept = run / "student"
+    kept = run / _FOLDER
     if not kept.is_dir():
         student = _made(config, run, pairs, teacher, say, place)
         say(f"student: {retriever.count(student.params) / 1e6:.1f} M parameters")
         folder.save(student, kept)
         # Not held beside what is read back.
         del student
-    return folder.load(kept, place=place)
+    return load(run, place=place)
+
+
+def load(run: Path, *, place: folder.Place | None = None) -> Retriever:
+    """Load what `start` kept in a run's folder.
+
+    Args:
+        run: the folder.
+        place: see `folder.load`.
+    """
+    return folder.load(run / _FOLDER, place=place)
 
 
 def _made(

@@ -18,6 +18,7 @@ from optical_jax.data import jsontext, staging, textfile
 from optical_jax.models import folder
 from optical_jax.models.retriever import Retriever
 from optical_jax.training import checkpoint, distributed, trained
+from optical_jax.training import student as student_lib
 
 # What may differ between a run and its continuation.
 _FREE = (
@@ -125,7 +126,7 @@ def load_student(workdir: Path | str, *, step: int | None = None) -> Retriever:
     """
     workdir = Path(workdir)
     config = read_config(workdir)
-    student = folder.load(workdir / "student")
+    student = student_lib.load(workdir)
     with checkpoint.Checkpoints(
         workdir, keep=config.keep, best_by=config.validation.metric, read_only=True
     ) as checkpoints:
