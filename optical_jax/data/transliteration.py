@@ -1,8 +1,8 @@
 """How names of the teacher's language are spelt in another one, learnt from its bitext.
 
 A joint n-gram model of pairs of short strings, "gh" with "g", "u" with "uw" (Bisani and Ney
-2008): expectation maximisation finds which strings correspond, the sequence model which
-follow each other. Words that translations copy are taken as they are by every reader; what
+2008): `data.spelling_units` finds which strings correspond, the sequence model which follow
+each other. Words that translations copy are taken as they are by every reader; what
 is learnt here are the others, in the same script ("Serbia", "Seribiya") or in another.
 """
 
@@ -12,13 +12,10 @@ import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-# Characters of the source and of the target that a unit may have.
-SHAPES = ((1, 0), (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1))
-ITERATIONS = 6
-# As many pairs tell how probable units are.
-COUNTED = 1000
+from optical_jax.data import spelling_units
+from optical_jax.data.spelling_units import Unit
+
 # Of two words that are spelt alike every character tells this much, in nats, of the
 # other's on the mean; "Mungu" tells less of "God".
 MIN_SHARED = 0.75
@@ -36,19 +33,6 @@ ORDER = 2
 BEAM = 12
 # A unit is looked for among this many of the likeliest for its source string.
 CHOICES = 8
-
-
-class Unit(NamedTuple):
-    """A string of the source and the string of the target that stands for it."""
-
-    source: str
-    target: str
-
-
-Place = tuple[int, int]
-# A unit that was not chosen: there are many, and a tuple is made in less time.
-Strings = tuple[str, str]
-
 # Stands before the first unit and behind the last.
 EDGE = Unit("", "")
 
@@ -190,7 +174,7 @@ def learn(
     if len(alike) < MIN_PAIRS:
         return None
     units = _Information(alike).units
-    aligned = [_align(pair, units) for pair in alike]
+    aligned = [spelling_units.align(pair, units) for pair in alike]
     # Units of the pairs that were not counted may be unknown.
     return Transliterator([units for units in aligned if units])
 
@@ -198,7 +182,10 @@ def learn(
 def _told(
     pairs: Sequence[tuple[str, str]], information: "_Information"
 ) -> dict[tuple[str, str], float]:
-    return {pair: information.of(_align(pair, information.units)) for pair in pairs}
+    return {
+        pair: information.of(spelling_units.align(pair, information.units))
+        for pair in pairs
+    }
 
 
 def _mutual(told: Mapping[tuple[str, str], float]) -> set[tuple[str, str]]:
@@ -218,7 +205,7 @@ class _Information:
     """How much more often strings stand for each other than they would by chance."""
 
     def __init__(self, words: Sequence[tuple[str, str]]):
-        self.units = _maximise(words)
+        self.units = spelling_units.maximise(words)
         self._kept: dict[Unit, float] = {}
         self._letters = [
             collections.Counter(itertools.chain.from_iterable(side))
@@ -245,77 +232,3 @@ class _Information:
             for character in side
         )
         return math.log(self.units[unit]) - apart
-
-
-def _maximise(words: Sequence[tuple[str, str]]) -> dict[Strings, float]:
-    """Return the probabilities of units by expectation maximisation."""
-    words = words[:: -(-len(words) // COUNTED)]
-    probabilities: dict[Strings, float] = {}
-    for _ in range(ITERATIONS):
-        counts: dict[Strings, float] = collections.defaultdict(float)
-        for pair in words:
-            _expect(pair, probabilities, counts)
-        total = sum(counts.values())
-        probabilities = {unit: value / total for unit, value in counts.items()}
-    return probabilities
-
-
-def _lattice(
-    pair: tuple[str, str], probabilities: Mapping[Strings, float]
-) -> list[tuple[Place, Place, Strings, float]]:
-    """Return the units that a pair may consist of: from where, to where, how probable.
-
-    Places are characters read of both words; units come by where they start.
-    """
-    source, target = pair
-    found = []
-    for i in range(len(source)):
-        shapes = [(m, n, source[i : i + m]) for m, n in SHAPES if i + m <= len(source)]
-        for j in range(len(target) + 1):
-            for m, n, begun in shapes:
-                if j + n > len(target):
-                    continue
-                strings = (begun, target[j : j + n])
-                # Before the first iteration all are alike.
-                probability = probabilities.get(strings) if probabilities else 1.0
-                if probability:
-                    # To the power of its length: else long units, fewer a word, would win.
-                    weight = probability ** max(m, n)
-                    found.append(((i, j), (i + m, j + n), strings, weight))
-    return found
-
-
-def _expect(
-    pair: tuple[str, str],
-    probabilities: Mapping[Strings, float],
-    counts: dict[Strings, float],
-) -> None:
-    """Add the expected number of each unit in a pair (forward and backward)."""
-    lattice, whole = _lattice(pair, probabilities), (len(pair[0]), len(pair[1]))
-    forward: dict[Place, float] = collections.defaultdict(float, {(0, 0): 1.0})
-    for start, end, _, weight in lattice:
-        forward[end] += forward[start] * weight
-    if not forward[whole]:
-        return
-    backward: dict[Place, float] = collections.defaultdict(float, {whole: 1.0})
-    for start, end, unit, weight in reversed(lattice):
-        through = weight * backward[end]
-        if through:
-            backward[start] += through
-            counts[unit] += forward[start] * through / forward[whole]
-
-
-def _align(pair: tuple[str, str], probabilities: Mapping[Strings, float]) -> list[Unit]:
-    """Return the likeliest units of a pair (Viterbi); none where it has no probability."""
-    best: dict[Place, tuple[float, Place, Strings]] = {(0, 0): (0.0, (0, 0), EDGE)}
-    for start, end, unit, weight in _lattice(pair, probabilities):
-        if start in best and weight:
-            total = best[start][0] + math.log(weight)
-            if end not in best or total > best[end][0]:
-                best[end] = (total, start, unit)
-    place = (len(pair[0]), len(pair[1]))
-    units = []
-    while place in best and place != (0, 0):
-        _, place, strings = best[place]
-        units.append(Unit(*strings))
-    return units[::-1]
