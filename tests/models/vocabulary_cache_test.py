@@ -59,6 +59,19 @@ def test_what_it_depends_on_makes_another(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 6
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Newer(VocabularyConfig):
+    added: int = 0
+
+
+def test_an_option_that_is_new_and_off_makes_no_other(tmp_path: Path) -> None:
+    make(tmp_path)
+    make(tmp_path, _Newer(size=60, whole_words=True))
+    assert len(list(tmp_path.iterdir())) == 1
+    make(tmp_path, _Newer(size=60, whole_words=True, added=1))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [
