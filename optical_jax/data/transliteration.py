@@ -10,8 +10,9 @@ import collections
 import heapq
 import itertools
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from optical_jax.data import spelling_units
 from optical_jax.data.spelling_units import Unit
@@ -35,6 +36,8 @@ BEAM = 12
 CHOICES = 8
 # Stands before the first unit and behind the last.
 EDGE = Unit("", "")
+# Between the parts of a spelling; no letter.
+_CUT = "\x1f"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,13 @@ class Spelling:
     """A word as the other language may spell it, and its share of what was considered."""
 
     text: str
+    probability: float
+
+
+class PartsSpelling(NamedTuple):
+    """A word as the other language may spell it, by its parts, and its share."""
+
+    texts: tuple[str, ...]
     probability: float
 
 
@@ -86,6 +96,23 @@ class Transliterator:
             word: as in the pairs that were learnt from: case-folded, or not.
             k: how many.
         """
+        return self._spell(word, frozenset(), k=k)
+
+    def spell_parts(self, parts: Sequence[str], *, k: int) -> list[PartsSpelling]:
+        """Return the k likeliest spellings of a word whose parts are spelt apart, best first.
+
+        Args:
+            parts: of the word, in their order; of what no unit of letters crosses.
+            k: how many.
+        """
+        cuts = frozenset(itertools.accumulate(map(len, parts[:-1])))
+        return [
+            PartsSpelling(tuple(found.text.split(_CUT)), found.probability)
+            for found in self._spell("".join(parts), cuts, k=k)
+        ]
+
+    def _spell(self, word: str, cuts: Set[int], *, k: int) -> list[Spelling]:
+        """Return spellings with `_CUT` where so many characters of the word are read."""
         # Hypotheses by the characters read: {(history, text): log probability}.
         hypotheses = [{} for _ in range(len(word) + 1)]
         hypotheses[0] = {((EDGE,) * (ORDER - 1), ""): 0.0}
@@ -93,13 +120,14 @@ class Transliterator:
             best = heapq.nlargest(
                 BEAM, hypotheses[place].items(), key=lambda item: (item[1], item[0][1])
             )
-            fitting = [
-                (unit, hypotheses[place + len(unit.source)])
-                for unit in self._fitting(word, place)
-            ]
+            fitting = []
+            for unit in self._fitting(word, place, cuts):
+                end = place + len(unit.source)
+                target = unit.target + _CUT if end in cuts else unit.target
+                fitting.append((unit, target, hypotheses[end]))
             for (history, text), score in best:
-                for unit, reached in fitting:
-                    state = ((*history[1:], unit), text + unit.target)
+                for unit, target, reached in fitting:
+                    state = ((*history[1:], unit), text + target)
                     total = score + self._log(history, unit)
                     if total > reached.get(state, -math.inf):
                         reached[state] = total
@@ -114,10 +142,12 @@ class Transliterator:
             if text
         ]
 
-    def _fitting(self, word: str, place: int) -> Iterator[Unit]:
+    def _fitting(self, word: str, place: int, cuts: Set[int]) -> Iterator[Unit]:
         for length in (1, 2, 3):
             if place + length <= len(word):
                 yield from self._choices.get(word[place : place + length], ())
+            if place + length in cuts:
+                return
 
     def _log(self, history: tuple[Unit, ...], unit: Unit) -> float:
         kept = self._kept[history]

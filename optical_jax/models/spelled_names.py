@@ -13,6 +13,7 @@ import tokenizers
 
 from optical_jax.data import alignment, transliteration
 from optical_jax.data.sources import Pair
+from optical_jax.data.transliteration import Transliterator
 from optical_jax.models import name_pairs, names, word_ends
 
 # Spellings of a word that are tried, and how probable each must be.
@@ -24,7 +25,20 @@ LENGTHENED = 1.5
 LEARNT = 2
 
 
+def learn(pairs: Sequence[Pair]) -> Transliterator | None:
+    """Learn how the bitext's target side respells names of its source side.
+
+    Args:
+        pairs: bitext; source is the teacher's language.
+
+    Returns:
+        The model; None where the bitext teaches no spelling.
+    """
+    return transliteration.learn(name_pairs.linked(pairs), name_pairs.beside(pairs))
+
+
 def find(
+    model: Transliterator,
     pairs: Sequence[Pair],
     *,
     teacher: tokenizers.Tokenizer,
@@ -36,6 +50,7 @@ def find(
     """Return pieces that whole words split into, with the teacher's piece of each.
 
     Args:
+        model: of the bitext (`learn`).
         pairs: bitext; source is the teacher's language.
         teacher: WordPiece or Unigram.
         student: the same with the pieces of the student's language.
@@ -44,11 +59,8 @@ def find(
         size: how many pieces at most; the teacher's first words come first.
 
     Returns:
-        {student's piece: teacher's piece}; empty where the bitext teaches no spelling.
+        {student's piece: teacher's piece}.
     """
-    model = transliteration.learn(name_pairs.linked(pairs), name_pairs.beside(pairs))
-    if model is None:
-        return {}
     # A piece that is marked as a whole word splits no longer one.
     end = word_ends.END if whole_words else ""
     blocked = set(copied)

@@ -1,4 +1,4 @@
-"""Pieces that no count of the bitext's words brings: names respelt, forms of words, stems.
+"""Pieces that no count of the bitext's words brings: names and parts respelt, forms, stems.
 
 Each starts as what has a row already: a word of the teacher's, the words of one stem, a word.
 """
@@ -19,6 +19,7 @@ from optical_jax.models import (
     piece_table,
     piece_training,
     spelled_names,
+    spelled_parts,
     word_ends,
     word_forms,
     word_stems,
@@ -31,13 +32,15 @@ class ToldPieces:
 
     Attributes:
         student: the tokenizer with them.
-        spelled: {piece: the teacher's piece}.
+        spelled: {piece of a whole word: the teacher's piece}.
+        parts: {piece of a part of words: the teacher's piece}; the student may have had some.
         forms: {piece: {piece of the same stem: its count}}.
         stems: {piece: the whole word's piece}.
     """
 
     student: tokenizers.Tokenizer
     spelled: dict[str, str]
+    parts: dict[str, str]
     forms: dict[str, dict[str, int]]
     stems: dict[str, str]
 
@@ -57,7 +60,7 @@ class ToldPieces:
         """
         known = teacher.get_vocab(with_added_tokens=True)
         ids = self.student.get_vocab(with_added_tokens=True)
-        for new, piece in self.spelled.items():
+        for new, piece in (self.parts | self.spelled).items():
             rows[ids[new]] = embeddings[known[piece]]
         for new, siblings in self.forms.items():
             found = rows[[ids[piece] for piece in siblings]]
@@ -73,6 +76,7 @@ def tell(
     student: tokenizers.Tokenizer,
     copied: Mapping[str, int],
     spelled: int,
+    parts: int,
     forms: int,
     stems: int,
     whole_words: bool,
@@ -85,14 +89,24 @@ def tell(
         student: the same with the pieces that the bitext brings.
         copied: words that go on splitting as they do (`names.find`).
         spelled: spelled names (`models.spelled_names`) at most.
+        parts: spelled parts of words (`models.spelled_parts`) at most.
         forms: forms of words (`models.word_forms`) at most.
         stems: stems (`models.word_stems`) at most.
-        whole_words: whether the student's pieces of whole words have a mark behind; forms and
-            stems need it.
+        whole_words: whether the student's pieces of whole words have a mark behind; parts,
+            forms and stems need it.
     """
     found: dict[str, str] = {}
-    if spelled:
+    sounds: dict[str, str] = {}
+    of_names = names.letters(copied)
+    model = spelled_names.learn(pairs) if spelled or parts else None
+    if model is not None and parts:
+        sources = _words(teacher, [pair.source for pair in pairs])
+        sounds = spelled_parts.find(
+            model, teacher=teacher, words=sources, of_names=of_names, size=parts
+        )
+    if model is not None and spelled:
         found = spelled_names.find(
+            model,
             pairs,
             teacher=teacher,
             student=student,
@@ -101,6 +115,7 @@ def tell(
             whole_words=whole_words,
         )
         student = piece_table.add(student, list(found))
+    student = piece_table.add(student, list(sounds))
     counts: collections.Counter[str] = collections.Counter()
     if forms or stems:
         counts = _words(student, [pair.target for pair in pairs])
@@ -111,12 +126,13 @@ def tell(
         student = piece_table.add(student, list(told))
     begun: dict[str, str] = {}
     if stems:
-        of_names = names.letters(copied)
         begun, endings = word_stems.find(
             counts, student=student, of_names=of_names, size=stems
         )
         student = piece_table.add(student, [*begun, *endings])
-    return ToldPieces(student=student, spelled=found, forms=told, stems=begun)
+    return ToldPieces(
+        student=student, spelled=found, parts=sounds, forms=told, stems=begun
+    )
 
 
 def _words(

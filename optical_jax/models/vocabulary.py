@@ -49,6 +49,10 @@ class VocabularyConfig:
     # Further pieces: words of the teacher's vocabulary as the student's language may spell
     # them, told from the names of the bitext ("alignment" alone). 0: none.
     spelled_names: int = 0
+    # Further pieces: parts of the teacher's words as a language with letters of its own may
+    # spell them, of which names fall that no vocabulary has ("whole_words", "alignment"
+    # alone). 0: none.
+    spelled_parts: int = 0
     # Further pieces: forms of the bitext's words that it lacks, told from the beginnings and
     # endings that its words have ("whole_words"). 0: none.
     word_forms: int = 0
@@ -69,7 +73,7 @@ class VocabularyConfig:
                 raise ValueError(
                     f"vocabulary.{name} must be at least 1, got {getattr(self, name)}"
                 )
-        for name in ("word_parts", "word_forms", "stems"):
+        for name in ("word_parts", "spelled_parts", "word_forms", "stems"):
             value = getattr(self, name)
             if value < 0 or (value and not self.whole_words):
                 raise ValueError(
@@ -150,13 +154,15 @@ def transplant(
         parts=config.word_parts,
         spared=_names(pairs) if config.word_parts else frozenset(),
     )
+    # Spellings are told from translations, and start from them.
+    of_translations = config.initialization == "alignment"
     told = told_pieces.tell(
         pairs,
         teacher=tokenizer,
         student=student,
         copied=copied,
-        # Told from translations, they start from them.
-        spelled=config.spelled_names if config.initialization == "alignment" else 0,
+        spelled=config.spelled_names if of_translations else 0,
+        parts=config.spelled_parts if of_translations else 0,
         forms=config.word_forms,
         stems=config.stems,
         whole_words=config.whole_words,
@@ -165,6 +171,8 @@ def transplant(
     rows, report = _rows(tokenizer, student, embeddings, pairs, config, seed=seed)
     told.start(rows, teacher=tokenizer, embeddings=embeddings)
     report["spelled_names"] = len(told.spelled)
+    if config.spelled_parts:
+        report["spelled_parts"] = len(told.parts)
     if config.word_forms:
         report["word_forms"] = len(told.forms)
     if config.stems:

@@ -68,6 +68,27 @@ def test_probabilities_fall_and_sum_to_no_more_than_one(respeller):
     assert len({spelling.text for spelling in found}) == len(found)
 
 
+def test_parts_are_spelt_within_their_word(transcriber):
+    for name in sorted(set(_names(60, seed=2)) - set(_names(120)))[:20]:
+        parts = (name[:2], name[2:4], name[4:])
+        found = transcriber.spell_parts(parts, k=6)
+        assert all(len(texts) == len(parts) for texts, _ in found)
+        # Here no letters of two parts are spelt together.
+        whole = {"".join(texts): share for texts, share in found}
+        assert transcriber.spell(name, k=1)[0].text in whole
+        best = tuple(_other_script(part) for part in parts)
+        assert best in {texts for texts, _ in found}
+        assert sum(whole.values()) <= 1 + 1e-9
+
+
+def test_one_part_is_the_word(respeller):
+    found = respeller.spell_parts(["salutania"], k=5)
+    assert [(texts[0], share) for texts, share in found] == [
+        (spelling.text, spelling.probability)
+        for spelling in respeller.spell("salutania", k=5)
+    ]
+
+
 def test_a_letter_never_seen_has_no_spelling(respeller):
     assert respeller.spell("qatar", k=3) == []
 

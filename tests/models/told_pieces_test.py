@@ -45,7 +45,7 @@ def _told(*, source="the book", **sizes):
     pairs = [
         Pair(source, word) for i, word in enumerate(words) for _ in range(1 + i % 3)
     ]
-    sizes = {"spelled": 0, "forms": 0, "stems": 0} | sizes
+    sizes = {"spelled": 0, "parts": 0, "forms": 0, "stems": 0} | sizes
     return told_pieces.tell(
         pairs,
         teacher=tiny.wordpiece(),
@@ -91,5 +91,5 @@ def test_words_of_the_source_side_are_no_forms():
 
 def test_nothing_is_told_unasked():
     told = _told()
-    assert (told.spelled, told.forms, told.stems) == ({}, {}, {})
+    assert (told.spelled, told.parts, told.forms, told.stems) == ({}, {}, {}, {})
     assert told.student.get_vocab() == _student(_words()).get_vocab()
