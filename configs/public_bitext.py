@@ -155,8 +155,6 @@ def config(
     cache_teacher: bool = True,
     vocabulary_size: int = 12_000,
     whole_words: bool = True,
-    spelled_names: int = 64_000,
-    spelled_parts: int = 0,
     word_forms: int = 0,
     stems: int = 0,
 ) -> Config:
@@ -171,8 +169,6 @@ def config(
         cache_teacher: whether to; in less than an epoch it saves nothing.
         vocabulary_size: pieces of the language; words that are seen twice have one each.
         whole_words: whether new pieces are whole words; see `VocabularyConfig`.
-        spelled_names: the teacher's words as the language may spell them, at most.
-        spelled_parts: parts of the teacher's words spelt so, at most.
         word_forms: words told from the forms of others, at most.
         stems: words that endings may follow; a tenth of the inflected words are then read as
             stem and ending while training.
@@ -190,8 +186,7 @@ def config(
                 mode="extend",
                 size=vocabulary_size,
                 whole_words=whole_words,
-                spelled_names=spelled_names,
-                spelled_parts=spelled_parts,
+                spelled_names=64_000,
                 word_forms=word_forms,
                 stems=stems,
                 row_multiple=8192,

@@ -40,7 +40,5 @@ def get_config() -> Config:
         steps=2400,
         cache_teacher=False,
         vocabulary_size=48_000,
-        spelled_names=96_000,
-        spelled_parts=24_000,
         stems=96_000,
     )

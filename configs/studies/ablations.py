@@ -17,7 +17,6 @@ _VOCABULARY = "student.vocabulary"
 _NO_STEMS = {f"{_VOCABULARY}.stems": 0, "data.split_words": 0.0}
 _PIECES_ANYWHERE = {
     f"{_VOCABULARY}.whole_words": False,
-    f"{_VOCABULARY}.spelled_parts": 0,
     f"{_VOCABULARY}.word_forms": 0,
     **_NO_STEMS,
 }
@@ -60,16 +59,15 @@ SETTINGS = Axis(
         "vocabulary: with parts": {
             f"{_VOCABULARY}.size": 150_000,
             f"{_VOCABULARY}.word_parts": 32_000,
-            f"{_VOCABULARY}.spelled_parts": 0,
             f"{_VOCABULARY}.word_forms": 0,
             f"{_VOCABULARY}.stems": 0,
             "data.split_words": 0.1,
         },
-        "vocabulary: no spelled names": {
-            f"{_VOCABULARY}.spelled_names": 0,
-            f"{_VOCABULARY}.spelled_parts": 0,
+        "vocabulary: no spelled names": {f"{_VOCABULARY}.spelled_names": 0},
+        "vocabulary: with spelled parts": {
+            f"{_VOCABULARY}.spelled_names": 96_000,
+            f"{_VOCABULARY}.spelled_parts": 24_000,
         },
-        "vocabulary: no spelled parts": {f"{_VOCABULARY}.spelled_parts": 0},
         "vocabulary: replaced": {
             f"{_VOCABULARY}.mode": "replace",
             **_PIECES_ANYWHERE,
