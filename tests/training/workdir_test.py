@@ -45,6 +45,6 @@ def test_folders_that_are_no_run(tmp_path):
 
 def test_a_run_without_a_checkpoint_is_named(tmp_path, monkeypatch):
     run = workdir.open_run(Config(workdir=str(tmp_path / "run")))
-    monkeypatch.setattr(workdir.folder, "load", lambda _: None)
+    monkeypatch.setattr(workdir.student_lib, "load", lambda _: None)
     with pytest.raises(FileNotFoundError, match=r"holds no checkpoint yet"):
         workdir.load_student(run)
