@@ -16,13 +16,10 @@ import numpy as np
 import pytest
 
 jax.config.update("jax_num_cpu_devices", 8)
-# Many tests compile the same programs; within one session each is compiled once, by
-# whichever worker comes first: they inherit the variable.
-_CACHE = "OPTICAL_JAX_TESTS_XLA"
-if _CACHE not in os.environ:
-    os.environ[_CACHE] = tempfile.mkdtemp(prefix="optical_jax_xla_")
-    atexit.register(shutil.rmtree, os.environ[_CACHE], ignore_errors=True)
-jax.config.update("jax_compilation_cache_dir", os.environ[_CACHE])
+# Many tests compile the same programs; within one session each is compiled once.
+_CACHE = tempfile.mkdtemp(prefix="optical_jax_xla_")
+atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
+jax.config.update("jax_compilation_cache_dir", _CACHE)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 

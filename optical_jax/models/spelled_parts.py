@@ -1,4 +1,4 @@
-"""Parts of the teacher's words as the student's language spells them: "##ville", "##व्हिल".
+"""Parts of the teacher's words as the student's language spells them: "##ville", "##विल".
 
 A name that neither the bitext nor the teacher's vocabulary has falls, in a script of its own,
 into pieces that say nothing, while the teacher's documents hold it as pieces that its sounds
@@ -37,7 +37,8 @@ def find(
         teacher: a WordPiece tokenizer.
         words: of the bitext's source side, in small letters.
         of_names: letters of names that are spelt alike in both languages; pieces have others.
-        size: pieces at most; those of most words come first.
+        size: pieces at most, one more where the last is there twice; those of most words
+            come first.
 
     Returns:
         {student's piece: teacher's piece}; each piece that goes on another one is there

@@ -99,11 +99,6 @@ def tell(
     sounds: dict[str, str] = {}
     of_names = names.letters(copied)
     model = spelled_names.learn(pairs) if spelled or parts else None
-    if model is not None and parts:
-        sources = _words(teacher, [pair.source for pair in pairs])
-        sounds = spelled_parts.find(
-            model, teacher=teacher, words=sources, of_names=of_names, size=parts
-        )
     if model is not None and spelled:
         found = spelled_names.find(
             model,
@@ -115,7 +110,12 @@ def tell(
             whole_words=whole_words,
         )
         student = piece_table.add(student, list(found))
-    student = piece_table.add(student, list(sounds))
+    if model is not None and parts:
+        sources = _words(teacher, [pair.source for pair in pairs])
+        sounds = spelled_parts.find(
+            model, teacher=teacher, words=sources, of_names=of_names, size=parts
+        )
+        student = piece_table.add(student, list(sounds))
     counts: collections.Counter[str] = collections.Counter()
     if forms or stems:
         counts = _words(student, [pair.target for pair in pairs])

@@ -51,8 +51,9 @@ def make(config: Config, run: Path, *, say: Say) -> Inputs:
         ValueError: if the objective needs texts or a teacher that the config lacks.
     """
     objective, data = config.objective, config.data
-    alone = jax.process_count() > 1  # where the mesh of all is no use
-    mesh = sharding.own_mesh() if alone else sharding.make_mesh(config.mesh)
+    # Each of several processes prepares alone, where the mesh of all of them is no use.
+    several = jax.process_count() > 1
+    mesh = sharding.own_mesh() if several else sharding.make_mesh(config.mesh)
     place = functools.partial(sharding.of_state, mesh=mesh)
     teacher = _teacher(config, place) if objective.uses(who="teacher") else None
     bitext = ranking = None
