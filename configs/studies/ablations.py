@@ -1,16 +1,20 @@
-"""What the transport objective owes to each of its settings, and to the size of the bitext.
+"""What the transport objective owes to its settings, and to the bitext's size and domain.
 
 In few steps, which a small machine can afford: as many as in configs/studies/short.py.
 
     python -m optical_jax.study --config configs/studies/ablations.py \
         --collections COLLECTIONS --set data.root=RAW teacher.path=TEACHER
 
-Kinyarwanda and Marathi; the bitext's size in Swahili. What equals the default runs once.
+Kinyarwanda and Marathi; the bitext's size and domain in Swahili. What equals the default runs
+once.
 """
+
+import dataclasses
+from typing import Any
 
 from configs.studies.objectives import SWA
 from configs.studies.short import KIN, MAR, in_steps
-from optical_jax.studies.grid import Axis, Grid, Study, numeric
+from optical_jax.studies.grid import Axis, Base, Grid, Study, numeric
 
 _TRANSPORT = "objective.transport"
 _VOCABULARY = "student.vocabulary"
@@ -80,6 +84,19 @@ SETTINGS = Axis(
 )
 
 
+# Pairs of each domain; the smallest has few more.
+_DOMAIN_PAIRS = 2000
+
+
+def _domain(base: Base, *names: str) -> dict[str, Any]:
+    """Return the settings of a bitext of the sources alone that begin with the names."""
+    sources = [s for s in base.config.data.sources if s.name.startswith(names)]
+    return {
+        "data.sources": list(map(dataclasses.asdict, sources)),
+        "data.pairs": _DOMAIN_PAIRS,
+    }
+
+
 def get_study() -> Study:
     """Return the ablations."""
     swa = in_steps(SWA, 400)
@@ -87,12 +104,23 @@ def get_study() -> Study:
         "epsilon", f"{_TRANSPORT}.epsilon", 0.01, 0.02, 0.05, 0.1, 0.2, 0.5
     )
     pairs = numeric("pairs", "data.pairs", 1000, 2000, 5000, 10_000, 20_000, fit=True)
+    domains = Axis(
+        name="domain",
+        settings={
+            "news": _domain(swa, "lafand", "ntrex"),
+            "Bible": _domain(swa, "bible"),
+            "health": _domain(swa, "tico19"),
+            "Wikipedia and questions": _domain(swa, "flores", "questions"),
+            "all": {"data.pairs": _DOMAIN_PAIRS},
+        },
+    )
     return Study(
         name="ablations",
         grids=(
             Grid(bases=(KIN, MAR), axes=(SETTINGS,)),
             Grid(bases=(KIN, MAR), axes=(epsilon,)),
             Grid(bases=(swa,), axes=(pairs,)),
+            Grid(bases=(swa,), axes=(domains,)),
             Grid(bases=(swa,), axes=(Axis(settings={"default": {}}),)),
         ),
         reference="default",
