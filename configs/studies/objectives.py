@@ -69,11 +69,22 @@ SOM = parallel(headlines_so.get_config(), "som", "ntrex-headlines")
 FIL = parallel(headlines_fil.get_config(), "fil", "ntrex-headlines")
 
 
+# Transport of the tokens that a word aligner links, along its links.
+LINKED = {
+    "objective.mix": "transport",
+    "objective.transport.marginals": "links",
+    "objective.transport.link_weight": 1.0,
+}
+
+
 def get_study() -> Study:
     """Return the comparison behind results/objectives.json."""
     transport = Axis(settings={"transport": {"objective.mix": "transport"}})
     every = Axis(
-        settings={name: {"objective.mix": name} for name in mixture.over_bitext()}
+        settings={
+            **{name: {"objective.mix": name} for name in mixture.over_bitext()},
+            "transport, linked": LINKED,
+        }
     )
     first = (SWA, HAU, IBO, YOR, KIN, MAR, HIN, DEU)
     return Study(

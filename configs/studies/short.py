@@ -36,7 +36,8 @@ def get_study() -> Study:
         mix: {"objective.mix": mix}
         for mix in ("transport + scores:0.2", "transport + bitext-contrastive:0.1")
     }
-    further["transport, linked"] = {"objective.transport.link_weight": 0.2}
+    further["transport, costs linked"] = {"objective.transport.link_weight": 0.2}
+    further["transport, linked"] = objectives.LINKED
     return Study(
         name="short",
         grids=(

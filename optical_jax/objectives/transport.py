@@ -5,7 +5,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from optical_jax.objectives import pairs, tokens
 from optical_jax.ot import cost, diagnostics, ipot, marginals, sinkhorn
@@ -15,6 +15,8 @@ _COSTS = {"cosine": cost.cosine, "squared-euclidean": cost.squared_euclidean}
 _LARGEST_COST = {"cosine": 2.0, "squared-euclidean": 4.0}
 # Masses that are made of an array beside the texts, or of what the encoder gives.
 _IMPORTANCE = ("idf", "norm", "attention")
+# Importance of a token that a word aligner links to none; of the others 1.
+UNLINKED = 0.1
 
 Solver = Literal["auto", "ott", "scaling", "ipot"]
 
@@ -28,8 +30,11 @@ class TransportConfig(pairs.PairsConfig):
     # Mass of a sentence. "tokens": even over its real tokens. "slots": even over all its
     # query slots, [MASK] included. By importance of real tokens: "idf" (rare in the
     # bitext), "norm" (the encoder's vector before it is normalised), "attention" (received
-    # in the encoder's last layer).
-    marginals: Literal["tokens", "slots", "idf", "norm", "attention"] = "tokens"
+    # in the encoder's last layer), "links" (a statistical word aligner, see
+    # objectives.word_links, links it to a token of the translation: ten times the others').
+    marginals: Literal["tokens", "slots", "idf", "norm", "attention", "links"] = (
+        "tokens"
+    )
     # 1: student tokens send all of their mass. Below 1 they are only asked to (unbalanced
     # transport, ott-jax's tau), and their importance is learned with the plan: what nothing
     # translates is moved less.
@@ -50,9 +55,9 @@ class TransportConfig(pairs.PairsConfig):
     solver: Solver = "auto"
     # Epsilon within one solve of "ott".
     decay: sinkhorn.Decay = sinkhorn.NO_DECAY
-    # What tokens cost more to the plan, though not in the loss, where a statistical word
-    # aligner does not link them (objectives.word_links): few steps into a run it knows more
-    # of what translates what than the student's vectors do. 0: costs as they are.
+    # What tokens cost more to the plan, though not in the loss, where the word aligner does
+    # not link them: few steps into a run it knows more of what translates what than the
+    # student's vectors do. 0: costs as they are.
     link_weight: float = 0.0
     # Weight of 1 - cosine of both sentences' mean vectors.
     sentence_weight: float = 0.0
@@ -65,9 +70,14 @@ class TransportConfig(pairs.PairsConfig):
         """Texts that are encoded, by whom, and the arrays beside them."""
         extras = (self.marginals,) if self.marginals in _IMPORTANCE else ()
         student, *others = pairs.uses(self.side, *extras, source=self.source_weight > 0)
-        if self.link_weight:
+        if self.linked:
             student = student._replace(extras=(*extras, "links"))
         return (student, *others)
+
+    @property
+    def linked(self) -> bool:
+        """Whether a word aligner's links are asked for."""
+        return self.link_weight > 0 or self.marginals == "links"
 
     def __post_init__(self) -> None:
         """Check ranges before any long work."""
@@ -127,8 +137,8 @@ def loss(
 
     Args:
         encode: gives the student's tokens of field "target" [b m p] and the teacher's of
-            field "source" [b n p]; with a source_weight, the student's of "source" too; with
-            a link_weight, the array "links" [b m k] beside "target", n <= k.
+            field "source" [b n p]; with a source_weight, the student's of "source" too; where
+            the config is linked, the array "links" [b m k] beside "target", n <= k.
         config: see TransportConfig.
 
     Returns:
@@ -142,12 +152,10 @@ def loss(
     """
     epsilon = epsilon_at(encode.progress, config)
     student, teacher = encode.student("target"), encode.teacher("source")
-    b = _masses(encode, teacher, "teacher/source", config)
-    a = _masses(encode, student, "student/target", config)
-    dearer = _alike(a, b)
-    if config.link_weight:
-        links = encode.array("student/target", "links")[..., : b.shape[1]]
-        dearer = config.link_weight * (1 - links.astype(jnp.float32))
+    links = _links(encode, student, teacher, config)
+    b = _masses(encode, teacher, "teacher/source", config, linked=links.any(axis=1))
+    a = _masses(encode, student, "student/target", config, linked=links.any(axis=2))
+    dearer = config.link_weight * (1 - links)
     metrics = _transported(student, teacher, a, b, epsilon, config, dearer=dearer)
     value = metrics["transport_cost"]
     metrics |= pairs.monitors(student, teacher)
@@ -159,8 +167,11 @@ def loss(
         value = value + config.sentence_weight * (1 - cosine)
     if config.source_weight:
         kept = encode.student("source")
-        a = _masses(encode, kept, "student/source", config)
-        found = _transported(kept, teacher, a, b, epsilon, config, dearer=_alike(a, b))
+        # A sentence is its own translation: every token of it is linked.
+        a = _masses(encode, kept, "student/source", config, linked=kept.mask)
+        b = _masses(encode, teacher, "teacher/source", config, linked=teacher.mask)
+        alike = jnp.zeros((*a.shape, b.shape[1]))
+        found = _transported(kept, teacher, a, b, epsilon, config, dearer=alike)
         metrics["source_cost"] = found["transport_cost"]
         value = value + config.source_weight * metrics["source_cost"]
     return value, metrics
@@ -176,8 +187,28 @@ def epsilon_at(
     return config.anneal_from * (config.epsilon / config.anneal_from) ** done
 
 
+def _links(
+    encode: tokens.Encode,
+    student: tokens.TokenBatch,
+    teacher: tokens.TokenBatch,
+    config: TransportConfig,
+) -> Float[Array, "b m n"]:
+    """Return 1 where the word aligner links tokens, if the config asks for it, else 0."""
+    rows, columns = map(pairs.text_slots, (student, teacher))
+    slots = rows[:, :, None] & columns[:, None]
+    if not config.linked:
+        return jnp.zeros(slots.shape)
+    links = encode.array("student/target", "links")[..., : slots.shape[2]]
+    return jnp.where(slots, links.astype(jnp.float32), 0.0)
+
+
 def _masses(
-    encode: tokens.Encode, batch: tokens.TokenBatch, key: str, config: TransportConfig
+    encode: tokens.Encode,
+    batch: tokens.TokenBatch,
+    key: str,
+    config: TransportConfig,
+    *,
+    linked: Bool[Array, "b t"],
 ) -> Float[Array, "b t"]:
     """Return the mass of every slot of a text; no gradient flows through it."""
     if config.marginals == "slots":
@@ -189,13 +220,9 @@ def _masses(
         "idf": lambda: encode.array(key, "idf"),
         "norm": lambda: batch.norm,
         "attention": lambda: batch.attention,
+        "links": lambda: jnp.where(linked, 1.0, UNLINKED),
     }[config.marginals]()
     return jax.vmap(marginals.weighted)(slots, jax.lax.stop_gradient(importance))
-
-
-def _alike(a: Float[Array, "b m"], b: Float[Array, "b n"]) -> Float[Array, "b m n"]:
-    """Return that no tokens are dearer than their cost."""
-    return jnp.zeros((*a.shape, b.shape[1]))
 
 
 def _transported(

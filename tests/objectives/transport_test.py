@@ -198,6 +198,23 @@ def test_what_no_aligner_links_is_dearer_to_the_plan_alone(rng):
     assert float(value) > plain + 1e-3
 
 
+def test_linked_tokens_have_ten_times_the_mass(rng):
+    student, teacher = given.clouds(rng)
+    links = _links(rng, student, teacher).at[:, 0].set(False)
+    config = TransportConfig(epsilon=0.1, iterations=1000, marginals="links")
+    arrays = {("student/target", "links"): links}
+    value, _ = _loss(student, teacher, config, arrays=arrays)
+    costs = []
+    both = zip(given.real(student), given.real(teacher), links, strict=True)
+    for x, y, linked in both:
+        linked = np.asarray(linked)[: len(x), : len(y)]
+        a, b = (np.where(linked.any(axis=axis), 1.0, 0.1) for axis in (1, 0))
+        costs.append(_pot_cost(x, y, a / a.sum(), b / b.sum(), 0.1))
+    assert float(value) == pytest.approx(np.mean(costs), abs=1e-5)
+    even, _ = _loss(student, teacher, TransportConfig(epsilon=0.1))
+    assert float(value) != pytest.approx(float(even), abs=1e-3)
+
+
 @pytest.mark.parametrize("linked", [True, False])
 def test_links_of_all_tokens_or_of_none_change_no_plan(rng, linked):
     student, teacher = given.clouds(rng)
@@ -213,8 +230,8 @@ def test_links_of_all_tokens_or_of_none_change_no_plan(rng, linked):
 def test_links_take_no_part_in_padding_or_in_the_sources_own_plan(rng):
     student, teacher = given.clouds(rng)
     kept = given.cloud(rng, 7)
-    links = jnp.asarray(rng.integers(0, 2, (5, 15, 11)), bool)
-    config = TransportConfig(link_weight=0.3, source_weight=1.0)
+    links = jnp.asarray(rng.random((5, 15, 11)) < 0.1)
+    config = TransportConfig(marginals="links", link_weight=0.3, source_weight=1.0)
 
     def loss(student, teacher):
         arrays = {("student/target", "links"): links[:, : student.vectors.shape[1]]}
