@@ -79,11 +79,21 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path, capsys, monkeypatc
 )
 def test_every_mesh_gives_the_same_losses(root, straight, tmp_path, axes):
     mesh = MeshConfig(data=axes[0], fsdp=axes[1], tensor=axes[2])
+    config = tiny_run.config(root, tmp_path / "run", mesh=mesh, stop_after=2)
+    train.run(config)
+    expected = tiny_run.losses(straight.workdir)
+    found = tiny_run.losses(config.workdir)
+    assert list(found) == [1, 2]
+    for step, loss in found.items():
+        assert loss == pytest.approx(expected[step], abs=1e-5)
+
+
+@pytest.mark.long
+def test_a_run_goes_on_on_another_mesh(root, straight, tmp_path):
+    mesh = MeshConfig(data=2, fsdp=2, tensor=2)
     config = tiny_run.config(root, tmp_path / "run", mesh=mesh, stop_after=3)
     train.run(config)
     expected = tiny_run.losses(straight.workdir)
-    for step, loss in tiny_run.losses(config.workdir).items():
-        assert loss == pytest.approx(expected[step], abs=1e-5)
     # Saved there, resumed here: the other mesh shape goes on as if nothing happened.
     moved = dataclasses.replace(config, mesh=MeshConfig(data=8), stop_after=0)
     train.run(moved)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Int
 
 from optical_jax.models.retriever import Retriever
 
@@ -25,15 +26,19 @@ def average(first: Retriever, others: Iterable[Retriever]) -> Retriever:
         ValueError: naming what differs if encoder, head or vocabulary do.
     """
     add = jax.jit(_add, donate_argnums=0)
-    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float32), first.params)
-    total, count = add(empty, first.params), 1
+    total, count = jax.jit(_in_float32)(first.params), 1
     for count, other in enumerate(others, start=2):  # noqa: B007
         _check(first, other, number=count)
         total = add(total, other.params)
-    mean = jax.tree.map(
-        lambda leaf, own: (leaf / count).astype(own.dtype), total, first.params
-    )
-    return first.with_params(mean)
+    return first.with_params(jax.jit(_share)(total, first.params, count))
+
+
+def _in_float32(params: nnx.State) -> nnx.State:
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), params)
+
+
+def _share(total: nnx.State, params: nnx.State, count: Int[Array, ""]) -> nnx.State:
+    return jax.tree.map(lambda a, b: (a / count).astype(b.dtype), total, params)
 
 
 def _add(total: nnx.State, params: nnx.State) -> nnx.State:

@@ -91,7 +91,7 @@ def test_merged_gives_the_vectors_of_adapters(model, adapted):
 def test_gradients_are_those_of_the_merged_kernel(model, adapted):
     _, moved, encode = adapted
     weights = jnp.cos(jnp.arange(3 * 9 * 8)).reshape(3, 9, 8) * _MASK[..., None]
-    grads = jax.grad(lambda t: jnp.sum(encode(t) * weights))(moved)
+    grads = jax.jit(jax.grad(lambda t: jnp.sum(encode(t) * weights)))(moved)
     merged = lora.merged(model.params, moved, _LORA)
     vectors = lambda p: model.vectors(p, _IDS, _MASK)
     whole = jax.jit(jax.grad(lambda p: jnp.sum(vectors(p) * weights)))(merged)

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,9 +10,14 @@ from tests.objectives import given
 
 
 def _loss(student, teacher, **settings):
-    encode = given.encode(student={"target": student}, teacher={"source": teacher})
     config = BitextContrastiveConfig(**settings)
-    return bitext_contrastive.loss(encode, config)
+
+    @jax.jit
+    def loss(student, teacher):
+        encode = given.encode(student={"target": student}, teacher={"source": teacher})
+        return bitext_contrastive.loss(encode, config)
+
+    return loss(student, teacher)
 
 
 def _maxsim(x, y):

@@ -8,6 +8,7 @@ from optical_jax.objectives.greedy import GreedyConfig
 from tests.objectives import given
 
 
+@jax.jit
 def _loss(student, teacher):
     encode = given.encode(student={"target": student}, teacher={"source": teacher})
     return greedy.loss(encode, GreedyConfig())

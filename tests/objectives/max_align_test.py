@@ -1,3 +1,6 @@
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ from optical_jax.objectives.max_align import MaxAlignConfig
 from tests.objectives import given
 
 
+@functools.partial(jax.jit, static_argnames="symmetric")
 def _loss(student, teacher, *, symmetric=False):
     encode = given.encode(student={"target": student}, teacher={"source": teacher})
     return max_align.loss(encode, MaxAlignConfig(symmetric=symmetric))

@@ -1,3 +1,6 @@
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import ot as pot
@@ -8,6 +11,7 @@ from optical_jax.objectives.position import PositionConfig
 from tests.objectives import given
 
 
+@functools.partial(jax.jit, static_argnames="positions")
 def _loss(student, teacher, positions):
     encode = given.encode(student={"target": student}, teacher={"source": teacher})
     return position.loss(encode, PositionConfig(positions=positions))

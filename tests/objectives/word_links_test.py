@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from optical_jax.objectives.word_links import WordLinksConfig
 from tests.objectives import given
 
 
+@jax.jit
 def _loss(student, teacher, links):
     encode = given.encode(
         student={"target": student},

@@ -6,6 +6,8 @@ from scipy.optimize import linear_sum_assignment, linprog
 
 from optical_jax.ot import ipot, marginals
 
+_solve = jax.jit(ipot.transport_plan, static_argnames="iterations")
+
 
 def _optimum(c, a, b):
     """Cost of the unregularised problem, by linear programming."""
@@ -40,7 +42,7 @@ def test_cost_tends_to_the_linear_programs(rng):
 def test_finds_the_assignment(rng):
     c = jnp.asarray(rng.uniform(size=(8, 8)), jnp.float32)
     mass = jnp.full(8, 1 / 8)
-    plan = ipot.transport_plan(c, mass, mass, beta=0.1, iterations=1000)
+    plan = _solve(c, mass, mass, beta=0.1, iterations=1000)
     _, columns = linear_sum_assignment(c)
     assert (np.asarray(plan).argmax(1) == columns).all()
     # Not blurred by any entropy.
@@ -51,9 +53,7 @@ def test_padding_changes_nothing_and_traced_beta_is_beta(rng):
     c = jnp.asarray(rng.uniform(0, 2, (5, 4)), jnp.float32)
     a, b = jnp.full(5, 0.2), jnp.full(4, 0.25)
     wide = jnp.pad(c, ((0, 3), (0, 2)), constant_values=-7.0)
-    solve = jax.jit(
-        lambda c, a, b, beta: ipot.transport_plan(c, a, b, beta=beta, iterations=60)
-    )
+    solve = lambda c, a, b, beta: _solve(c, a, b, beta=beta, iterations=60)
     plan = ipot.transport_plan(c, a, b, beta=0.3, iterations=60)
     padded = solve(wide, jnp.pad(a, (0, 3)), jnp.pad(b, (0, 2)), jnp.float32(0.3))
     np.testing.assert_allclose(padded[:5, :4], plan, atol=1e-6)

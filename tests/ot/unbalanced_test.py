@@ -12,6 +12,11 @@ from scipy.optimize import linear_sum_assignment
 from optical_jax.ot import diagnostics, marginals, sinkhorn
 from optical_jax.ot.sinkhorn import Decay
 
+_solve = jax.jit(
+    sinkhorn.transport_plan,
+    static_argnames=("epsilon", "iterations", "solver", "tau_a", "tau_b", "decay"),
+)
+
 
 def _padded_problem(rng, m=7, n=6):
     """One problem with padding in the middle and uneven masses."""
@@ -35,7 +40,7 @@ def _padded_problem(rng, m=7, n=6):
 def test_equals_pots_unbalanced_plan(rng, solver, taus):
     c, i, j, a, b = _padded_problem(rng)
     epsilon = 0.1
-    plan = sinkhorn.transport_plan(
+    plan = _solve(
         c,
         a,
         b,
@@ -64,7 +69,7 @@ def test_equals_pots_unbalanced_plan(rng, solver, taus):
 def test_unbalanced_tends_to_balanced(rng):
     c, _, _, a, b = _padded_problem(rng)
     solve = functools.partial(
-        sinkhorn.transport_plan, c, a, b, epsilon=0.2, iterations=400, solver="scaling"
+        _solve, c, a, b, epsilon=0.2, iterations=400, solver="scaling"
     )
     balanced = solve()
     gaps = [
@@ -79,8 +84,8 @@ def test_mass_chooses_the_cheap_token_when_it_may():
     c = jnp.asarray([[0.1, 0.2], [1.9, 1.8]])
     mass = jnp.asarray([0.5, 0.5])
     settings = {"epsilon": 0.1, "iterations": 200, "solver": "scaling"}
-    free = sinkhorn.transport_plan(c, mass, mass, tau_a=0.3, **settings).sum(axis=1)
-    held = sinkhorn.transport_plan(c, mass, mass, **settings).sum(axis=1)
+    free = _solve(c, mass, mass, tau_a=0.3, **settings).sum(axis=1)
+    held = _solve(c, mass, mass, **settings).sum(axis=1)
     np.testing.assert_allclose(held, mass, atol=1e-5)
     # The columns are met, so all mass arrives; nearly all comes from the near token.
     assert float(free.sum()) == pytest.approx(1, abs=1e-5)
@@ -106,7 +111,7 @@ def test_decay_reaches_a_sharp_plan_in_fewer_iterations(rng):
     best = float(c[np.arange(12), columns].mean())
 
     def gaps(**settings):
-        plan = sinkhorn.transport_plan(
+        plan = _solve(
             c, mass, mass, epsilon=0.01, iterations=50, solver="ott", **settings
         )
         error = float(diagnostics.marginal_error(plan, mass, mass))
