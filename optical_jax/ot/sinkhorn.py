@@ -21,8 +21,6 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
-from ott.geometry import epsilon_scheduler, geometry
-from ott.solvers import linear
 
 Solver = Literal["auto", "ott", "scaling"]
 Epsilon = float | Float[Array, ""]
@@ -126,6 +124,11 @@ def transport_plan(
     if solver == "scaling":
         taus = (tau_a, tau_b)
         return _scaling(cost_matrix, a, b, taus, epsilon=epsilon, iterations=iterations)
+    # Imported where it is needed: it takes longer than everything else that a command does
+    # before it starts, drawing libraries among it.
+    from ott.geometry import epsilon_scheduler, geometry
+    from ott.solvers import linear
+
     if tau_a < 1 or tau_b < 1:
         # ott's entropy is relative to 1 an entry; this makes it relative to a b^T.
         cost_matrix = cost_matrix - epsilon * (_log(a)[:, None] + _log(b)[None])

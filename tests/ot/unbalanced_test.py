@@ -95,13 +95,10 @@ def test_mass_chooses_the_cheap_token_when_it_may():
 @pytest.mark.parametrize(("solver", "tau"), [("ott", 0.9), ("scaling", 1.0)])
 def test_traced_epsilon_equals_static_epsilon(rng, solver, tau):
     c, _, _, a, b = _padded_problem(rng)
-    solve = functools.partial(
-        sinkhorn.transport_plan, c, a, b, iterations=50, solver=solver, tau_a=tau
-    )
-    traced = jax.jit(lambda e: solve(epsilon=e))
-    np.testing.assert_allclose(
-        traced(jnp.float32(0.07)), solve(epsilon=0.07), atol=1e-6
-    )
+    settings = {"iterations": 50, "solver": solver, "tau_a": tau}
+    traced = jax.jit(lambda e: sinkhorn.transport_plan(c, a, b, epsilon=e, **settings))
+    fixed = _solve(c, a, b, epsilon=0.07, **settings)
+    np.testing.assert_allclose(traced(jnp.float32(0.07)), fixed, atol=1e-6)
 
 
 def test_decay_reaches_a_sharp_plan_in_fewer_iterations(rng):
