@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tests.objectives import given
 def test_moved_is_the_mean_squared_error_of_matches(rng):
     student, teacher = given.clouds(rng, width=12)
     links = rng.integers(0, 2, (5, 9, 7)).astype(np.float32)
-    value, metrics = pairs.moved(student, teacher, jnp.asarray(links))
+    value, metrics = jax.jit(pairs.moved)(student, teacher, jnp.asarray(links))
     errors, shares = [], []
     for k, (x, y) in enumerate(
         zip(given.real(student), given.real(teacher), strict=True)
