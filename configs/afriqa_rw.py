@@ -29,4 +29,5 @@ def get_config() -> Config:
         exclude_but=("kin-train",),
         steps=800,
         word_forms=32_000,
+        linked=True,
     )

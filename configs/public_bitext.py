@@ -157,6 +157,7 @@ def config(
     whole_words: bool = True,
     word_forms: int = 0,
     stems: int = 0,
+    linked: bool = False,
 ) -> Config:
     """Return the run that every language of the comparison shares.
 
@@ -172,7 +173,9 @@ def config(
         word_forms: words told from the forms of others, at most.
         stems: words that endings may follow; a tenth of the inflected words are then read as
             stem and ending while training.
+        linked: whether transport has its masses and costs from a word aligner's links.
     """
+    links = {"marginals": "links", "link_weight": 1.0} if linked else {}
     return Config(
         name=name,
         workdir=f"work/{name}",
@@ -205,7 +208,7 @@ def config(
             split_words=0.1 if stems else 0.0,
             buckets=(16, 24, 32, 48, 64, 96),
         ),
-        objective=ObjectiveConfig(transport=TransportConfig(epsilon=0.05)),
+        objective=ObjectiveConfig(transport=TransportConfig(epsilon=0.05, **links)),
         # The embeddings are new, the layers are not: of those only the first learns.
         optimizer=OptimizerConfig(
             learning_rate=3e-4,

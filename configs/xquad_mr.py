@@ -41,4 +41,5 @@ def get_config() -> Config:
         cache_teacher=False,
         vocabulary_size=48_000,
         stems=96_000,
+        linked=True,
     )
