@@ -8,6 +8,7 @@
 RAW: see configs/public_bitext.py. 2026-11-24, seed 0, AMD EPYC, one core: 800 steps in
 13 min, preparation included. R@10 .878, RR@10 .656; topline .919, .738
 (results/objectives.json).
+Measured before transport had links: `plain` in configs/studies/objectives.py.
 """
 
 from configs import public_bitext as pb

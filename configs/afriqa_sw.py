@@ -8,6 +8,7 @@
 RAW: see configs/public_bitext.py. 2026-11-28, seeds 0 to 2, AMD EPYC without bfloat16 products,
 one core: 1600 steps in 43 to 55 min, preparation included. R@10 .895 ± .003, RR@10 .719 ± .007;
 topline .942, .810 (results/vocabulary.json).
+Measured before transport had links: `plain` in configs/studies/objectives.py.
 """
 
 from configs import public_bitext as pb

@@ -6,8 +6,8 @@
         --queries yor-test --topline_queries yor-en-test --no-titles
 
 RAW: see configs/public_bitext.py. 2026-11-28, seed 0, AMD EPYC without bfloat16 products, one core:
-800 steps in 30 min, preparation included. R@10 .858, RR@10 .624; topline .968, .753
-(results/vocabulary.json).
+800 steps in 32 min, preparation included. R@10 .870, RR@10 .653; topline .968, .753
+(results/whole_runs.json).
 """
 
 from configs import public_bitext as pb

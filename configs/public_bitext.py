@@ -157,7 +157,6 @@ def config(
     whole_words: bool = True,
     word_forms: int = 0,
     stems: int = 0,
-    linked: bool = False,
 ) -> Config:
     """Return the run that every language of the comparison shares.
 
@@ -173,9 +172,7 @@ def config(
         word_forms: words told from the forms of others, at most.
         stems: words that endings may follow; a tenth of the inflected words are then read as
             stem and ending while training.
-        linked: whether transport has its masses and costs from a word aligner's links.
     """
-    links = {"marginals": "links", "link_weight": 1.0} if linked else {}
     return Config(
         name=name,
         workdir=f"work/{name}",
@@ -208,7 +205,9 @@ def config(
             split_words=0.1 if stems else 0.0,
             buckets=(16, 24, 32, 48, 64, 96),
         ),
-        objective=ObjectiveConfig(transport=TransportConfig(epsilon=0.05, **links)),
+        objective=ObjectiveConfig(
+            transport=TransportConfig(epsilon=0.05, marginals="links", link_weight=1.0)
+        ),
         # The embeddings are new, the layers are not: of those only the first learns.
         optimizer=OptimizerConfig(
             learning_rate=3e-4,

@@ -8,6 +8,7 @@
 RAW: see configs/public_bitext.py. 2026-11-24, seed 0, AMD EPYC, one core: 1800 steps in
 29 min, preparation included. R@10 .885, RR@10 .718; topline .982, .908
 (results/objectives.json).
+Measured before transport had links: `plain` in configs/studies/objectives.py.
 """
 
 from configs import public_bitext as pb

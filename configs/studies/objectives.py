@@ -9,8 +9,6 @@ objective in three languages, three seeds; every objective in the others.
 RAW and COLLECTIONS: see configs/public_bitext.py. --dry_run prints what it costs.
 """
 
-import dataclasses
-
 from configs import (
     afriqa_ha,
     afriqa_ig,
@@ -33,11 +31,20 @@ from optical_jax.studies.grid import Axis, Base, Grid, Study
 WEIGHTS = (0.8, 0.2)
 
 
+def plain(config: Config) -> Config:
+    """Return a preset whose transport knows no links, as the paper's."""
+    changes = {
+        "objective.transport.marginals": "tokens",
+        "objective.transport.link_weight": 0.0,
+    }
+    return overrides.apply(config, changes)
+
+
 def afriqa(config: Config, code: str, *, tune: bool) -> Base:
     """Return questions of AfriQA over English passages without their titles."""
     return Base(
         name=code,
-        config=config,
+        config=plain(config),
         collection="afriqa",
         queries=(f"{code}-test",),
         topline_queries=(f"{code}-en-test",),
@@ -51,7 +58,7 @@ def parallel(config: Config, code: str, collection: str) -> Base:
     """Return a collection whose query sets are parallel, English among them."""
     return Base(
         name=code,
-        config=config,
+        config=plain(config),
         collection=collection,
         queries=(code,),
         topline_queries=("en",),
@@ -60,21 +67,12 @@ def parallel(config: Config, code: str, collection: str) -> Base:
     )
 
 
-def plain(base: Base) -> Base:
-    """Return a base whose transport knows no links, as the paper's: what is compared with."""
-    changes = {
-        "objective.transport.marginals": "tokens",
-        "objective.transport.link_weight": 0.0,
-    }
-    return dataclasses.replace(base, config=overrides.apply(base.config, changes))
-
-
 SWA = afriqa(afriqa_sw.get_config(), "swa", tune=False)
 HAU = afriqa(afriqa_ha.get_config(), "hau", tune=True)
 IBO = afriqa(afriqa_ig.get_config(), "ibo", tune=True)
 YOR = afriqa(afriqa_yo.get_config(), "yor", tune=False)
-KIN = plain(afriqa(afriqa_rw.get_config(), "kin", tune=True))
-MAR = plain(parallel(xquad_mr.get_config(), "mr", "xquad"))
+KIN = afriqa(afriqa_rw.get_config(), "kin", tune=True)
+MAR = parallel(xquad_mr.get_config(), "mr", "xquad")
 HIN = parallel(xquad_hi.get_config(), "hi", "xquad")
 DEU = parallel(xquad_de.get_config(), "de", "xquad")
 SOM = parallel(headlines_so.get_config(), "som", "ntrex-headlines")
