@@ -249,6 +249,7 @@ def test_files_without_which_others_load_wrong_vectors(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long
 def test_trimmed_vocabulary(colbert: Path, tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("habari dunia\nhabari za asubuhi\n")
     row = {"_id": "1", "title": "book", "text": "who wrote"}

@@ -104,6 +104,7 @@ def finished(root, planned):
     return _run(root, _study(root, METHODS, BROKEN))
 
 
+@pytest.mark.long
 def test_a_dry_run_prints_runs_steps_and_hours_and_trains_a_probe_alone(root, planned):
     assert "timing 2 steps of xx/all/0" in planned
     assert "3 runs, 0 done; 3 to go" in planned
@@ -113,6 +114,7 @@ def test_a_dry_run_prints_runs_steps_and_hours_and_trains_a_probe_alone(root, pl
     assert "16 steps, about 0.0 hours" in planned
 
 
+@pytest.mark.long
 def test_the_probed_run_went_on_and_a_failing_one_stopped_no_other(root, finished):
     report, told = finished
     assert list(report.failures) == ["xx/broken/0"]
@@ -131,6 +133,7 @@ def test_the_probed_run_went_on_and_a_failing_one_stopped_no_other(root, finishe
     assert "/no/such/folder" in failure
 
 
+@pytest.mark.long
 def test_the_record_has_methods_by_seed_and_baselines_once(root, finished):
     report, _ = finished
     record = json.loads(report.written[0].read_text())
@@ -155,6 +158,7 @@ def test_the_record_has_methods_by_seed_and_baselines_once(root, finished):
     assert report.written[2].suffix == ".png"
 
 
+@pytest.mark.long
 def test_the_seeds_of_a_method_are_measured_as_one_encoder(root, finished):
     report, _ = finished
     record = json.loads(report.written[0].read_text())
@@ -174,6 +178,7 @@ def test_the_seeds_of_a_method_are_measured_as_one_encoder(root, finished):
     assert "| few, averaged |" in report.written[1].read_text()
 
 
+@pytest.mark.long
 def test_what_is_finished_is_not_run_again(root, finished, monkeypatch):
     monkeypatch.setattr(train, "run", lambda config: pytest.fail(config.name))
     monkeypatch.setattr(
@@ -185,6 +190,7 @@ def test_what_is_finished_is_not_run_again(root, finished, monkeypatch):
     assert json.loads(report.written[0].read_text())["missing"] == 0
 
 
+@pytest.mark.long
 def test_only_some_runs(root, finished):
     _, told = _run(root, _study(root), only=("xx/few/*",), dry_run=True)
     assert "2 runs, 2 done" in told
@@ -200,6 +206,7 @@ def test_bad_input_stops_before_any_run(root, monkeypatch):
         _run(root, _study(root), collections=root / "nowhere")
 
 
+@pytest.mark.long
 def test_the_collection_is_kept_out_of_the_bitext_wherever_it_lies(root, finished):
     config = workdir.read_config(root / "runs" / "xx" / "all" / "seed-0")
     assert config.data.exclude == (
@@ -208,11 +215,13 @@ def test_the_collection_is_kept_out_of_the_bitext_wherever_it_lies(root, finishe
     )
 
 
+@pytest.mark.long
 def test_another_config_in_a_folder_is_refused(root, finished):
     with pytest.raises(ValueError, match=r"another config \(steps: 6 -> 7\)"):
         _run(root, _study(root), set=("steps=7",))
 
 
+@pytest.mark.long
 def test_another_config_of_a_run_that_is_not_chosen_is_refused_before_any_run(
     root, finished, monkeypatch
 ):

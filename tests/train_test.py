@@ -183,6 +183,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
         assert found.latest == 0
 
 
+@pytest.mark.long
 def test_the_start_is_a_checkpoint_that_may_be_the_best(root, tmp_path):
     # Where every measure ties the earliest step is the best: one held-out pair is found.
     config = tiny_run.config(

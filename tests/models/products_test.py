@@ -50,7 +50,9 @@ def test_other_types_are_multiplied_as_they_are(rng):
     np.testing.assert_array_equal(found, jax.lax.dot_general(x, kernel, _LAST_BY_FIRST))
 
 
-@pytest.mark.parametrize("family", ["bert", "modernbert"])
+@pytest.mark.parametrize(
+    "family", ["bert", pytest.param("modernbert", marks=pytest.mark.long)]
+)
 def test_an_encoder_computes_the_same_but_for_rounding(rng, family):
     made = tiny.make(tiny.TOKENWISE, family=family)
     ids = jnp.asarray(rng.integers(5, 40, (4, 9)), jnp.int32)

@@ -7,7 +7,9 @@ import pytest
 from tests.models import tiny
 
 
-@pytest.mark.parametrize("family", ["bert", "modernbert"])
+@pytest.mark.parametrize(
+    "family", ["bert", pytest.param("modernbert", marks=pytest.mark.long)]
+)
 def test_last_pooling_takes_the_last_token_that_is_not_padding(family: str) -> None:
     model = tiny.make(tiny.POOLED, family=family)
     ids = np.full((3, 8), model.text.pad_id, np.int32)

@@ -153,6 +153,7 @@ def test_starts_of_copied_words_are_not_made_unless_words_have_ends(teacher, pai
     assert some + word_ends.END in marked
 
 
+@pytest.mark.long
 def test_an_odd_spelling_is_found_beside_a_name_of_one_sentence(teacher, pairs, names):
     # As no other name is spelt.
     odd = {_spell(n)[0] + "y" + _spell(n)[2:]: n for n in names[90:]}
