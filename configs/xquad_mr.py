@@ -6,8 +6,8 @@
         --queries mr --topline_queries en --no-titles
 
 RAW: see configs/public_bitext.py. 2026-11-28, seed 0, AMD EPYC without bfloat16 products, one core:
-2400 steps in 76 min beside other work, preparation included. R@10 .821, RR@10 .632; topline
-.982, .908 (results/whole_runs.json).
+2400 steps in 76 min beside other work, the vocabulary from the cache. R@10 .821, RR@10 .632;
+topline .982, .908 (results/whole_runs.json).
 """
 
 from configs import public_bitext as pb

@@ -11,7 +11,7 @@ from tests.faults import fuzz, readers
 
 _READERS = readers.every()
 # Of each reader; `python -m tests.faults.campaign` draws more.
-_EXAMPLES = 10
+_EXAMPLES = 15
 # XML and numbers that grow, before anything is made of them.
 _BOMB = (
     b'<!DOCTYPE a [<!ENTITY a0 "lol">'

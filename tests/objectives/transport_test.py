@@ -24,12 +24,14 @@ def _loss(student, teacher, config, *, kept=None, arrays=None, progress=0.0):
     return transport.loss(encode, config)
 
 
+def _pot_plan(cost, a, b, epsilon):
+    return pot.sinkhorn(a, b, cost, epsilon, numItermax=5000, stopThr=1e-12)
+
+
 def _even_plan(cost):
     """Return POT's plan of epsilon .1 between even masses."""
     m, n = cost.shape
-    return pot.sinkhorn(
-        np.full(m, 1 / m), np.full(n, 1 / n), cost, 0.1, numItermax=5000, stopThr=1e-12
-    )
+    return _pot_plan(cost, np.full(m, 1 / m), np.full(n, 1 / n), 0.1)
 
 
 def test_loss_is_pots_transport_cost(rng):
@@ -82,8 +84,7 @@ def test_slots_marginals_give_mass_to_the_expansion(rng):
 
 def _pot_cost(x, y, a, b, epsilon):
     c = 1 - x @ y.T
-    plan = pot.sinkhorn(a, b, c, epsilon, numItermax=5000, stopThr=1e-12)
-    return (plan * c).sum()
+    return (_pot_plan(c, a, b, epsilon) * c).sum()
 
 
 def test_masses_follow_importance(rng):
