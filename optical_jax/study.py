@@ -8,7 +8,8 @@ anything starts; where no run was recorded yet, the first one's first steps are 
 Runs go in the given order, each in a folder of its own; a finished one is skipped, an
 interrupted one goes on, a failed one is reported and does not stop the others. Then
 NAME.json, NAME.md and figures are written. The same command again goes on, or, when all is
-done, writes them again.
+done, writes them again. What finished runs measured is kept in NAME.runs.jsonl.gz beside
+NAME.json: with this file alone, the command goes on on another machine.
 """
 
 import dataclasses
@@ -31,8 +32,10 @@ import tyro
 from optical_jax import command, config_io
 from optical_jax.retrieval.searcher import Stages
 from optical_jax.studies import cost, output, overrides, results, runner
+from optical_jax.studies.archive import Archive
 from optical_jax.studies.bench import Benches
 from optical_jax.studies.grid import Base, Run, Study, averages, runs
+from optical_jax.studies.ledger import Ledger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +50,7 @@ class Options:
     set: tuple[str, ...] = ()
     # Where the runs go; None: work/studies/NAME.
     workdir: Path | None = None
-    # Where NAME.json, NAME.md and figures go; None: the workdir.
+    # Where NAME.json, NAME.md, NAME.runs.jsonl.gz and figures go; None: the workdir.
     output: Path | None = None
     # Runs to train, patterns of base/method/seed such as "kin/*/0"; none: all.
     only: tuple[str, ...] = ()
@@ -88,7 +91,8 @@ def run(
 
     Raises:
         ValueError: if a pattern matches no run, a setting, a collection or a query set is
-            not valid, or a folder holds a run of another config; before any long work.
+            not valid, or a folder or the archive has a run of another config; before any
+            long work.
     """
     study = _placed(study, overrides.parse(options.set), options.collections)
     root = options.workdir or Path("work/studies") / study.name
@@ -96,38 +100,43 @@ def run(
     chosen = _chosen(by_cell, options.only)
     benches = Benches(options.collections, cache=options.cache, told=_told(console))
     benches.check(_bases(study))
+    place = options.output or root
+    archive = Archive(place / f"{study.name}.runs.jsonl.gz", measures=study.measures)
+    ledger = Ledger(root, archive)
     # The report reads every run: one of another config there is refused now, not then.
-    standings = {one.name: runner.standing(one) for one in by_cell.values()}
+    standings = {one.name: ledger.standing(one) for one in by_cell.values()}
     _plan(chosen, standings, options, console)
     if options.dry_run:
         return Report(written=[], failures={})
-    failures = _execute(chosen, root, benches, console)
-    failures |= _average(study, by_cell, chosen, benches, console)
-    baselines = {
-        base.name: found
-        for base in _bases(study)
-        if (found := runner.baselines_of(base, root)) is not None
-    }
-    found = results.collect(study, by_cell, baselines, samples=options.samples)
-    written = output.write(found, by_cell, options.output or root, line=line)
+    failures = _execute(chosen, ledger, benches, console)
+    failures |= _average(study, by_cell, chosen, ledger, benches, console)
+    # Those, too, that an earlier version or another --output left in their folders.
+    for base in _bases(study):
+        ledger.keep_baselines(base)
+    for one in by_cell.values():
+        ledger.keep(one)
+    found = results.collect(study, by_cell, ledger, samples=options.samples)
+    written = output.write(found, by_cell, ledger, place, line=line)
     for name, why in failures.items():
         _say_failure(console, name, why)
     return Report(written=written, failures=failures)
 
 
 def _execute(
-    chosen: Sequence[Run], root: Path, benches: Benches, console: rich.console.Console
+    chosen: Sequence[Run],
+    ledger: Ledger,
+    benches: Benches,
+    console: rich.console.Console,
 ) -> dict[str, str]:
     """Measure the baselines, train and measure the runs; return why some failed."""
-    tasks: dict[str, Callable[[], None]] = {}
+    bases = {one.base.name: one.base for one in chosen}
+    tasks: dict[str, Callable[[], None]] = {
+        f"{name}/baselines": functools.partial(ledger.measure_baselines, base, benches)
+        for name, base in bases.items()
+        if ledger.baselines(base) is None
+    }
     for one in chosen:
-        name = f"{one.base.name}/baselines"
-        if runner.baselines_of(one.base, root) is None:
-            tasks[name] = functools.partial(
-                runner.measure_baselines, one.base, root, benches
-            )
-    for one in chosen:
-        tasks[one.name] = functools.partial(runner.execute, one, benches)
+        tasks[one.name] = functools.partial(ledger.execute, one, benches)
     return _each(tasks, console)
 
 
@@ -151,16 +160,18 @@ def _average(
     study: Study,
     by_cell: Mapping[str, Run],
     chosen: Sequence[Run],
+    ledger: Ledger,
     benches: Benches,
     console: rich.console.Console,
 ) -> dict[str, str]:
     """Measure the means of the methods that are done and of which a seed was chosen."""
     tasks = {
         f"{one.base.name}/{one.name}": functools.partial(
-            runner.execute_average, one, benches
+            ledger.execute_average, one, benches
         )
         for one in averages(study, by_cell)
         if any(run in chosen for run in one.runs)
+        # Students that are known from the archive alone cannot be averaged.
         and all(runner.standing(run).state == "done" for run in one.runs)
     }
     return _each(tasks, console)

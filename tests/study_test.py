@@ -1,4 +1,6 @@
+import gzip
 import json
+import shutil
 from pathlib import Path
 from unittest import mock
 
@@ -188,6 +190,27 @@ def test_what_is_finished_is_not_run_again(root, finished, monkeypatch):
     assert report.failures == {}
     assert "3 runs, 3 done; 0 to go: 0 steps" in told
     assert json.loads(report.written[0].read_text())["missing"] == 0
+
+
+@pytest.mark.long
+def test_the_archive_alone_makes_the_same_record(root, finished, monkeypatch, tmp_path):
+    report, _ = finished
+    archive = root / "runs" / "tiny.runs.jsonl.gz"
+    shutil.copy(archive, tmp_path)
+    assert str(root) not in gzip.decompress(archive.read_bytes()).decode()
+    for name in ("measure_baselines", "execute", "execute_average"):
+        monkeypatch.setattr(runner, name, lambda *_, name=name: pytest.fail(name))
+    elsewhere = {"workdir": tmp_path / "lost", "output": tmp_path}
+    again, told = _run(root, _study(root), **elsewhere)
+    assert "3 runs, 3 done; 0 to go: 0 steps" in told
+    kept, made = (json.loads(r.written[0].read_text()) for r in (report, again))
+    for part in ("rows", "runs", "significance", "seconds"):
+        assert made[part] == kept[part]
+    assert (tmp_path / archive.name).read_bytes() == archive.read_bytes()
+    with pytest.raises(
+        ValueError, match=r"xx/all/0 of another config \(steps: 6 -> 7\)"
+    ):
+        _run(root, _study(root), set=("steps=7",), **elsewhere)
 
 
 @pytest.mark.long

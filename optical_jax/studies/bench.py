@@ -197,7 +197,10 @@ def read(folder: Path, base: Base) -> Measured | None:
     path = folder / _FILE
     if not path.is_file():
         return None
-    content = json.loads(path.read_text(encoding="utf-8"))
-    found = Measured(**content)
-    wanted = asked(base, [row["method"] for row in found.rows])
-    return found if found.asked == wanted else None
+    found = Measured(**json.loads(path.read_text(encoding="utf-8")))
+    return found if fits(found, base) else None
+
+
+def fits(found: Measured, base: Base) -> bool:
+    """Tell whether something was measured on what a base's students are."""
+    return found.asked == asked(base, [row["method"] for row in found.rows])

@@ -9,13 +9,19 @@ from typing import Any
 
 from optical_jax.data import textfile
 from optical_jax.retrieval import record
-from optical_jax.studies import chart, results, runner, table
+from optical_jax.studies import chart, results, table
 from optical_jax.studies.grid import Run, Study
+from optical_jax.studies.ledger import Ledger
 from optical_jax.studies.results import Results
 
 
 def write(
-    found: Results, by_cell: Mapping[str, Run], folder: Path, *, line: str
+    found: Results,
+    by_cell: Mapping[str, Run],
+    ledger: Ledger,
+    folder: Path,
+    *,
+    line: str,
 ) -> list[Path]:
     """Write the record, the page and the figures of what is finished.
 
@@ -26,6 +32,7 @@ def write(
     Args:
         found: what is finished.
         by_cell: the runs by the cells' names.
+        ledger: what is known of them.
         folder: where NAME.json, NAME.md and the figures go.
         line: the command.
 
@@ -35,7 +42,7 @@ def write(
     study = found.study
     content = {
         **record.header(name=study.name, command=line, config=_described(study)),
-        **_runs(study, by_cell),
+        **_runs(study, by_cell, ledger),
         "rows": results.as_rows(found),
         "curves": [
             dataclasses.asdict(curve)
@@ -56,12 +63,12 @@ def write(
     return [folder / f"{study.name}.json", folder / f"{study.name}.md", *figures]
 
 
-def _runs(study: Study, by_cell: Mapping[str, Run]) -> dict[str, Any]:
+def _runs(study: Study, by_cell: Mapping[str, Run], ledger: Ledger) -> dict[str, Any]:
     """Return what is said of each finished run, and the seconds of all."""
     told: dict[str, dict[str, Any]] = {}
     for one in by_cell.values():
-        if one.name not in told and runner.standing(one).state == "done":
-            told[one.name] = runner.summary(one)
+        if one.name not in told and ledger.standing(one).state == "done":
+            told[one.name] = ledger.summary(one)
     seconds = math.fsum(
         t["train_seconds"] + (t["evaluation_seconds"] or 0.0) for t in told.values()
     )

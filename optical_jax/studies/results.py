@@ -1,7 +1,7 @@
 """What a study found: measures by method and query set, and which methods differ."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +9,11 @@ import numpy as np
 
 from optical_jax.retrieval import methods
 from optical_jax.retrieval.significance import Comparison, Comparisons
-from optical_jax.studies import contrasts, runner
+from optical_jax.studies import contrasts
 from optical_jax.studies import grid as grid_lib
-from optical_jax.studies.bench import Measured
 from optical_jax.studies.contrasts import Entry
 from optical_jax.studies.grid import Grid, Run, Study
+from optical_jax.studies.ledger import Ledger
 
 # Baselines and references stand around what the study varies.
 _BEFORE = ("bm25", methods.IBM1, "zero-shot")
@@ -76,7 +76,7 @@ class Results:
 def collect(
     study: Study,
     runs: Mapping[str, Run],
-    baselines: Mapping[str, Measured],
+    ledger: Ledger,
     *,
     samples: int = 100_000,
 ) -> Results:
@@ -85,24 +85,28 @@ def collect(
     Args:
         study: the study.
         runs: its runs by the cells' names.
-        baselines: base -> what was measured of its baselines.
+        ledger: what was measured of them.
         samples: sign assignments of the permutation tests.
     """
     rows: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
-    for found in baselines.values():
-        for row in found.rows:
+    bases = {base.name: base for grid in study.grids for base in grid.bases}
+    for base in bases.values():
+        found = ledger.baselines(base)
+        for row in found.rows if found else ():
             rows.setdefault((row["query_set"], row["method"]), {})[0] = row
     for cell in study.cells:
-        found = runner.measured(runs[cell.name])
+        found = ledger.measured(runs[cell.name])
         for row in found.rows if found else ():
             name = cell.method if row["method"] == methods.STUDENT else row["method"]
             if name == cell.method or cell.method == study.reference:
                 rows.setdefault((row["query_set"], name), {})[cell.seed] = row
     for one in grid_lib.averages(study, runs):
-        found = runner.measured_average(one)
+        found = ledger.average(one)
         for row in found.rows if found else ():
             rows[row["query_set"], one.name] = {0: row}
-    entries = {key: _entry(key[1], by_seed) for key, by_seed in rows.items()}
+    entries = {
+        key: _entry(key[1], by_seed, study.measures) for key, by_seed in rows.items()
+    }
     results = Results(study=study, entries=entries, significance={})
     tests = contrasts.by_query_set(
         entries, study.reference, study.measures, samples=samples
@@ -143,7 +147,9 @@ def as_rows(results: Results) -> list[dict[str, Any]]:
     ]
 
 
-def _entry(method: str, by_seed: Mapping[int, Mapping[str, Any]]) -> Entry:
+def _entry(
+    method: str, by_seed: Mapping[int, Mapping[str, Any]], compared: Sequence[str]
+) -> Entry:
     rows = list(by_seed.values())
     first = rows[0]
     per_query = {
@@ -151,9 +157,9 @@ def _entry(method: str, by_seed: Mapping[int, Mapping[str, Any]]) -> Entry:
             query_id: float(
                 np.mean([row["per_query"][measure][query_id] for row in rows])
             )
-            for query_id in values
+            for query_id in first["per_query"][measure]
         }
-        for measure, values in first["per_query"].items()
+        for measure in compared
     }
     return Entry(
         collection=first["collection"],

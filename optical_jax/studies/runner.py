@@ -110,11 +110,16 @@ def time_steps(run: Run, *, steps: int) -> None:
 def measured(run: Run) -> Measured | None:
     """Return what was measured of a run; None if that is still to be done."""
     found = bench.read(run.folder / _EVALUATION, run.base)
-    names = {row["method"] for row in found.rows} if found else set()
-    # The reference may have become another method since.
-    return (
-        None if run.fused and len(names) < 2 and run.base.config.data.sources else found
-    )
+    return found if found and is_whole(found, run) else None
+
+
+def is_whole(found: Measured, run: Run) -> bool:
+    """Tell whether all was measured that is asked of a run now.
+
+    The reference, whose fusion is measured, may have become another method since.
+    """
+    names = {row["method"] for row in found.rows}
+    return not run.fused or len(names) > 1 or not run.base.config.data.sources
 
 
 def measure_baselines(base: Base, root: Path, benches: Benches) -> None:

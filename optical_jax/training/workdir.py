@@ -60,17 +60,21 @@ def check(config: Config) -> None:
         FileNotFoundError: if the folder holds no run.
         ValueError: naming the fields that differ from the run in the folder.
     """
-    before, now = _flat(read_config(Path(config.workdir))), _flat(config)
-    names = sorted(n for n in before.keys() | now.keys() if not n.startswith(_FREE))
-    differing = [n for n in names if before.get(n) != now.get(n)]
-    if differing:
-        shown = "; ".join(
-            f"{n}: {before.get(n)} -> {now.get(n)}" for n in differing[:8]
-        )
+    found = differing(read_config(Path(config.workdir)), config)
+    if found:
         raise ValueError(
-            f"{config.workdir} holds a run of another config ({shown}); choose another "
-            "--workdir, or delete it to start over"
+            f"{config.workdir} holds a run of another config ({'; '.join(found[:8])}); "
+            "choose another --workdir, or delete it to start over"
         )
+
+
+def differing(before: Config, now: Config) -> list[str]:
+    """Return "field: before -> now" for each field that no continuation may change."""
+    old, new = _flat(before), _flat(now)
+    names = sorted(n for n in old.keys() | new.keys() if not n.startswith(_FREE))
+    return [
+        f"{n}: {old.get(n)} -> {new.get(n)}" for n in names if old.get(n) != new.get(n)
+    ]
 
 
 def write_report(workdir: Path, report: dict[str, dict[str, int]]) -> None:

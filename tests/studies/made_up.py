@@ -6,9 +6,10 @@ from unittest import mock
 import numpy as np
 
 from optical_jax.config import Config
-from optical_jax.studies import grid, results, runner
+from optical_jax.studies import grid, results
 from optical_jax.studies.bench import Measured
 from optical_jax.studies.grid import Axis, Base, Grid, Study
+from optical_jax.studies.ledger import Ledger
 
 MEASURES = ("R@10", "RR@10")
 BASES = tuple(
@@ -67,8 +68,11 @@ def row(base, method, *, seed=0, queries=60, prefix="q"):
     }
 
 
-def collected(made=None, *, missing=(), queries=60):
-    """Results of the made-up study; runs whose names are missing are not finished."""
+def collected(made=None, *, missing=(), queries=60, average=lambda one: None):
+    """Results of the made-up study; runs whose names are missing are not finished.
+
+    `average` gives what was measured of a mean of runs.
+    """
     made = made or study()
     cells = {cell.name: cell for cell in made.cells}
 
@@ -81,17 +85,13 @@ def collected(made=None, *, missing=(), queries=60):
             rows.append(row(cell.base.name, "fusion", seed=cell.seed, queries=queries))
         return Measured(asked={}, rows=rows, seconds=1.0)
 
-    baselines = {
-        base.name: Measured(
-            asked={},
-            rows=[
-                row(base.name, m, queries=queries)
-                for m in ("bm25", "ibm1+bm25", "topline")
-            ],
-            seconds=1.0,
-        )
-        for base in BASES
-    }
-    with mock.patch.object(runner, "measured", measured):
-        runs = grid.runs(made, Path("runs"))
-        return results.collect(made, runs, baselines, samples=2000)
+    def baselines(base):
+        tried = ("bm25", "ibm1+bm25", "topline")
+        rows = [row(base.name, method, queries=queries) for method in tried]
+        return Measured(asked={}, rows=rows, seconds=1.0)
+
+    ledger = mock.create_autospec(Ledger, instance=True)
+    ledger.measured.side_effect = measured
+    ledger.baselines.side_effect = baselines
+    ledger.average.side_effect = average
+    return results.collect(made, grid.runs(made, Path("runs")), ledger, samples=2000)

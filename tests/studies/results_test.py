@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from optical_jax.studies import results, runner
+from optical_jax.studies import results
 from optical_jax.studies.bench import Measured
 from optical_jax.studies.grid import Axis
 from tests.studies import made_up
@@ -62,7 +62,7 @@ def test_methods_of_a_grid_stand_between_the_baselines(found):
     ]
 
 
-def test_averages_stand_beside_their_methods(monkeypatch):
+def test_averages_stand_beside_their_methods():
     made = dataclasses.replace(made_up.study(), averaged=True)
 
     def measured(one):
@@ -71,8 +71,7 @@ def test_averages_stand_beside_their_methods(monkeypatch):
         rows = [made_up.row(one.base.name, "epsilon 0.02")]
         return Measured(asked={}, rows=rows, seconds=1.0)
 
-    monkeypatch.setattr(runner, "measured_average", measured)
-    found = made_up.collected(made)
+    found = made_up.collected(made, average=measured)
     methods = found.methods(made.grids[0])
     assert methods[2:6] == ["transport", "greedy", "greedy, averaged", "fusion"]
     entry = found.entries["ibo-test", "greedy, averaged"]
