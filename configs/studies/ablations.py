@@ -12,7 +12,7 @@ once.
 import dataclasses
 from typing import Any
 
-from configs.studies.objectives import LINKED, SWA
+from configs.studies.objectives import NO_LINKS, SWA
 from configs.studies.short import KIN, MAR, in_steps
 from optical_jax.studies.grid import Axis, Base, Grid, Study, numeric
 
@@ -28,6 +28,9 @@ _PIECES_ANYWHERE = {
 SETTINGS = Axis(
     settings={
         "default": {},
+        "no links": NO_LINKS,
+        "masses: tokens": {f"{_TRANSPORT}.marginals": "tokens"},
+        "costs: no links": {f"{_TRANSPORT}.link_weight": 0.0},
         "masses: idf": {f"{_TRANSPORT}.marginals": "idf"},
         "masses: norm": {f"{_TRANSPORT}.marginals": "norm"},
         "masses: attention": {f"{_TRANSPORT}.marginals": "attention"},
@@ -40,9 +43,6 @@ SETTINGS = Axis(
         "unbalanced teacher": {f"{_TRANSPORT}.tau_b": 0.9},
         "ipot": {f"{_TRANSPORT}.solver": "ipot"},
         "annealed": {f"{_TRANSPORT}.anneal_from": 0.5},
-        "masses: links": {f"{_TRANSPORT}.marginals": "links"},
-        "costs linked": {f"{_TRANSPORT}.link_weight": 1.0},
-        "linked": LINKED,
         "with sentence term": {f"{_TRANSPORT}.sentence_weight": 0.5},
         "with source term": {f"{_TRANSPORT}.source_weight": 0.5},
         "with made phrases": {

@@ -36,8 +36,7 @@ def get_study() -> Study:
         mix: {"objective.mix": mix}
         for mix in ("transport + scores:0.2", "transport + bitext-contrastive:0.1")
     }
-    further["transport, costs linked"] = {"objective.transport.link_weight": 0.2}
-    further["transport, linked"] = objectives.LINKED
+    further["transport, no links"] = objectives.NO_LINKS
     return Study(
         name="short",
         grids=(
