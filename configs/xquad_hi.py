@@ -39,7 +39,9 @@ def get_config() -> Config:
         "xquad_hi",
         "xquad",
         SOURCES,
-        steps=1800,
+        # An epoch.
+        steps=3000,
         cache_teacher=False,
-        vocabulary_size=32_000,
+        vocabulary_size=48_000,
+        stems=96_000,
     )

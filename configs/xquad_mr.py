@@ -37,7 +37,8 @@ def get_config() -> Config:
             *pb.gatitos("gom"),
             *pb.of_relative("hi", xquad_hi.SOURCES),
         ),
-        steps=2400,
+        # An epoch.
+        steps=5200,
         cache_teacher=False,
         vocabulary_size=48_000,
         stems=96_000,

@@ -36,6 +36,7 @@ from optical_jax.studies.archive import Archive
 from optical_jax.studies.bench import Benches
 from optical_jax.studies.grid import Base, Run, Study, averages, runs
 from optical_jax.studies.ledger import Ledger
+from optical_jax.training import distributed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,7 +292,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = rich.console.Console(width=None if sys.stdout.isatty() else 120)
     command.set_up(options.cache)
     study = config_io.load_preset(options.config, getter="get_study", kind=Study)
-    report = run(study, options, line=line, console=console)
+    stopped = "stopped by SIGTERM; the same command goes on"
+    with distributed.ended_by_sigterm(lambda: console.print(stopped)):
+        report = run(study, options, line=line, console=console)
     for path in report.written:
         console.print(f"written: {path}", soft_wrap=True)
     return 1 if report.failures else 0

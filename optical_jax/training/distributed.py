@@ -20,7 +20,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -180,7 +180,8 @@ def preemption() -> Iterator[Callable[[int], bool]]:
     """Give a function that tells, after a step, whether SIGTERM asks to stop there.
 
     All processes must call it at the same steps; they are told at the same one, whichever
-    of them was sent the signal.
+    of them was sent the signal. One process that was told behind its last step hands the
+    signal on to the handler that was there before, if there was one.
     """
     if jax.process_count() > 1:
         yield multihost_utils.reached_preemption_sync_point
@@ -192,6 +193,26 @@ def preemption() -> Iterator[Callable[[int], bool]]:
     before = signal.signal(signal.SIGTERM, lambda *_: told.set())
     try:
         yield lambda step: told.is_set()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if told.is_set() and callable(before):
+        before(signal.SIGTERM, None)
+
+
+@contextlib.contextmanager
+def ended_by_sigterm(say: Callable[[], None]) -> Iterator[None]:
+    """End the process at SIGTERM, with the status of a run that goes on; call `say` before.
+
+    A run that trains meanwhile saves first (`preemption`).
+    """
+
+    def end(*_: object) -> NoReturn:
+        say()
+        raise SystemExit(preempted_status())
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
     finally:
         signal.signal(signal.SIGTERM, before)
 
