@@ -29,7 +29,8 @@ def get_config() -> Config:
             *pb.tatoeba("deu"),
             *pb.words("de"),
         ),
-        steps=1800,
+        # An epoch.
+        steps=2700,
         cache_teacher=False,
         vocabulary_size=24_000,
         # Compounds that the bitext lacks split into parts that it has.
