@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 
 from optical_jax.training import distributed
@@ -47,3 +49,48 @@ def test_a_wrong_environment_is_named(environ, message):
 def test_an_unknown_way_to_find_processes_is_refused():
     with pytest.raises(ValueError, match="must be 'auto' or not set, got 'slurm'"):
         distributed.arguments({"OPTICAL_JAX_DISTRIBUTED": "slurm"})
+
+
+@pytest.fixture
+def told():
+    """What a handler that stood before was called with."""
+    calls = []
+    before = signal.signal(signal.SIGTERM, lambda *_: calls.append("outer"))
+    yield calls
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_run_stops_at_sigterm_and_keeps_it_to_itself(told):
+    with (
+        pytest.raises(SystemExit),
+        distributed.preemption() as preempted,
+    ):
+        assert not preempted(1)
+        signal.raise_signal(signal.SIGTERM)
+        assert preempted(2)
+        raise SystemExit(0)
+    assert told == []
+    signal.raise_signal(signal.SIGTERM)
+    assert told == ["outer"]
+
+
+def test_sigterm_behind_the_last_step_is_handed_on(told):
+    with distributed.preemption() as preempted:
+        assert not preempted(1)
+        signal.raise_signal(signal.SIGTERM)
+    assert told == ["outer"]
+
+
+def test_sigterm_ends_what_no_run_answers_for(told, monkeypatch):
+    monkeypatch.setenv("OPTICAL_JAX_PREEMPTED_STATUS", "75")
+    said = []
+    with (
+        pytest.raises(SystemExit) as ended,
+        distributed.ended_by_sigterm(lambda: said.append("stopped")),
+    ):
+        with distributed.preemption():
+            signal.raise_signal(signal.SIGTERM)
+        pytest.fail("it went on")
+    assert ended.value.code == 75
+    assert said == ["stopped"]
+    assert told == []
