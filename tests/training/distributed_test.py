@@ -1,4 +1,5 @@
 import signal
+import sys
 
 import pytest
 
@@ -61,14 +62,15 @@ def told():
 
 
 def test_a_run_stops_at_sigterm_and_keeps_it_to_itself(told):
-    with (
-        pytest.raises(SystemExit),
-        distributed.preemption() as preempted,
-    ):
-        assert not preempted(1)
-        signal.raise_signal(signal.SIGTERM)
-        assert preempted(2)
-        raise SystemExit(0)
+    def train():
+        with distributed.preemption() as preempted:
+            assert not preempted(1)
+            signal.raise_signal(signal.SIGTERM)
+            assert preempted(2)
+            sys.exit(0)
+
+    with pytest.raises(SystemExit):
+        train()
     assert told == []
     signal.raise_signal(signal.SIGTERM)
     assert told == ["outer"]
@@ -84,13 +86,15 @@ def test_sigterm_behind_the_last_step_is_handed_on(told):
 def test_sigterm_ends_what_no_run_answers_for(told, monkeypatch):
     monkeypatch.setenv("OPTICAL_JAX_PREEMPTED_STATUS", "75")
     said = []
-    with (
-        pytest.raises(SystemExit) as ended,
-        distributed.ended_by_sigterm(lambda: said.append("stopped")),
-    ):
-        with distributed.preemption():
-            signal.raise_signal(signal.SIGTERM)
-        pytest.fail("it went on")
+
+    def study():
+        with distributed.ended_by_sigterm(lambda: said.append("stopped")):
+            with distributed.preemption():
+                signal.raise_signal(signal.SIGTERM)
+            pytest.fail("it went on")
+
+    with pytest.raises(SystemExit) as ended:
+        study()
     assert ended.value.code == 75
     assert said == ["stopped"]
     assert told == []
