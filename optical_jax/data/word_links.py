@@ -124,10 +124,13 @@ class _Direction:
             chunk = alignment.cooccur(
                 s, t, columns=len(self.sources), tension=TENSION, null=NULL_PRIOR
             )
-            places = np.searchsorted(self.keys, chunk.keys)
+            # Looked up in rising order, each is near the one before in a large table.
+            wanted, inverse = np.unique(chunk.keys, return_inverse=True)
+            places = np.searchsorted(self.keys, wanted)
             places = np.minimum(places, len(self.keys) - 1)
-            known = self.keys[places] == chunk.keys
-            links = np.where(known, self.probabilities[places], 0.0) * chunk.prior
+            known = self.keys[places] == wanted
+            found = np.where(known, self.probabilities[places], 0.0)
+            links = found[inverse] * chunk.prior
             widths = np.diff(chunk.segments, append=len(links))
             # The key of an unknown word may be another's: it is NULL's for certain.
             links[np.repeat(s.ids < 0, widths)] = 0.0
