@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from optical_jax import train
+from optical_jax.config import Config
 from optical_jax.data import textfile
 from optical_jax.models import average
 from optical_jax.studies import bench
@@ -59,13 +60,11 @@ def execute(run: Run, benches: Benches) -> None:
         Exception: whatever stopped it, which is kept in its folder, too.
     """
     try:
-        began = time.monotonic()
         state = standing(run).state
         if state == "done":
             return
         if state != "trained":
-            train.run(run.config)
-            _add_seconds(run.folder, time.monotonic() - began)
+            _train(run.config)
         student = workdir.load_student(run.folder)
         benches.bench(run.base, run.config).measure_student(
             student, run.folder / _EVALUATION, fused=run.fused
@@ -97,14 +96,13 @@ def measured_average(one: Average) -> Measured | None:
 
 def time_steps(run: Run, *, steps: int) -> None:
     """Train the first steps of a run, at whose end it can go on, to see its speed."""
-    began = time.monotonic()
-    config = dataclasses.replace(
-        run.config,
-        stop_after=min(steps, run.config.steps),
-        log_every=max(1, steps // 4),
+    _train(
+        dataclasses.replace(
+            run.config,
+            stop_after=min(steps, run.config.steps),
+            log_every=max(1, steps // 4),
+        )
     )
-    train.run(config)
-    _add_seconds(run.folder, time.monotonic() - began)
 
 
 def measured(run: Run) -> Measured | None:
@@ -150,8 +148,14 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
-def _add_seconds(folder: Path, seconds: float) -> None:
-    """Add up the wall time of every call that trained the run."""
-    path = folder / _SECONDS
-    before = json.loads(path.read_text()) if path.is_file() else 0.0
-    textfile.write(path, json.dumps(before + seconds) + "\n")
+def _train(config: Config) -> None:
+    """Train, and add up the wall time of every call that does, one that is stopped too."""
+    began = time.monotonic()
+    try:
+        train.run(config)
+    finally:
+        path = Path(config.workdir) / _SECONDS
+        if path.parent.is_dir():
+            before = json.loads(path.read_text()) if path.is_file() else 0.0
+            seconds = before + time.monotonic() - began
+            textfile.write(path, json.dumps(seconds) + "\n")
