@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -75,9 +76,24 @@ def live(console: rich.console.Console) -> Iterator[Stages]:
 def set_up(cache: Path) -> None:
     """Keep compiled programs between runs, and freed memory within this one.
 
+    An error of a save is said once, not once more for each of its parts.
+
     Args:
         cache: folder that the programs are in; made if need be.
     """
     host_memory.keep_freed()
+    sys.excepthook = _said_once
     path = cache.expanduser() / "xla"
     jax.config.update("jax_compilation_cache_dir", str(path))
+
+
+def _said_once(
+    kind: type[BaseException], error: BaseException, trace: types.TracebackType | None
+) -> None:
+    """Print an error that nothing catches, but for echoes of one that was said.
+
+    For each part of a save that fails, tensorstore prints that it cannot tell Orbax's
+    thread of it, which has ended with the first.
+    """
+    if not (kind is RuntimeError and str(error) == "Event loop is closed"):
+        sys.__excepthook__(kind, error, trace)

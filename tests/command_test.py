@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from optical_jax import command
@@ -29,3 +31,11 @@ def test_other_ends_of_a_command(capsys):
     # What is wrong with the program itself keeps its traceback.
     with pytest.raises(KeyError):
         _ends(KeyError("x"))(0)
+
+
+def test_echoes_of_a_failed_save_are_not_printed(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    command.set_up(tmp_path)
+    for error in (RuntimeError("Event loop is closed"), RuntimeError("another")):
+        sys.excepthook(RuntimeError, error, None)
+    assert capsys.readouterr().err == "RuntimeError: another\n"

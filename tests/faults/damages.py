@@ -52,10 +52,8 @@ def _refuses(
     ended = runs.run(world.root, run, hit=hit, **options)
     after = time.time() - processes.file(run, 0, "err").stat().st_mtime
     assert ended.status == 1, ended
-    # tensorstore prints that it cannot tell Orbax's thread, which has ended, of its error.
     lines = ended.err.splitlines()
-    traces = lines.count("Traceback (most recent call last):")
-    assert traces == lines.count("RuntimeError: Event loop is closed"), ended
+    assert "Traceback (most recent call last):" not in lines, ended
     assert lines[-1].startswith("error: "), ended
     for word in words:
         assert word in lines[-1], f"{word!r} is not in {lines[-1]!r}"
