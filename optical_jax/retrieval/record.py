@@ -98,10 +98,12 @@ def as_json(
 
 def header(*, name: str, command: str, config: dict[str, Any]) -> dict[str, Any]:
     """Return how every record begins: what was run, of which code, when and where."""
+    return {"name": name, "command": command, "config": config, **made()}
+
+
+def made() -> dict[str, Any]:
+    """Return of which code something was made, when and where."""
     return {
-        "name": name,
-        "command": command,
-        "config": config,
         "commit": commit(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine(),

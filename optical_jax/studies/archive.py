@@ -19,6 +19,7 @@ from typing import Any
 from optical_jax import config_io
 from optical_jax.config import Config
 from optical_jax.data import jsontext, staging, textfile
+from optical_jax.retrieval import record
 from optical_jax.studies.bench import Measured
 from optical_jax.training import workdir
 
@@ -32,12 +33,15 @@ class Kept:
         config: the run's; without paths, which differ from machine to machine.
         measured: its measures; `per_query` has those that the study compares.
         summary: what the record says of a training run; None for what is none.
+        made: commit, date and machine where it was kept: not those of the record, where
+            several machines share a grid.
     """
 
     name: str
     config: Config
     measured: Measured
     summary: dict[str, Any] | None = None
+    made: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Archive:
@@ -117,9 +121,10 @@ class Archive:
             summary=summary,
         )
         one = _parsed(json.loads(json.dumps(_as_line(made))))
-        if self._kept.get(name) == one:
+        before = self._kept.get(name)
+        if before is not None and dataclasses.replace(before, made={}) == one:
             return
-        self._kept[name] = one
+        self._kept[name] = dataclasses.replace(one, made=record.made())
         self._path.parent.mkdir(parents=True, exist_ok=True)
         lines = (
             json.dumps(_as_line(k), ensure_ascii=False) for k in self._kept.values()
@@ -157,6 +162,7 @@ def _parsed(content: dict[str, Any]) -> Kept:
         config=config_io.convert(Config, content["config"], "config"),
         measured=Measured(**{**content["measured"], "rows": rows}),
         summary=content["summary"],
+        made=content["made"],
     )
 
 
