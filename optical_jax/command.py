@@ -1,13 +1,13 @@
 """What the commands share: errors in a line, live progress, what is kept between uses."""
 
+import asyncio
 import contextlib
 import functools
 import os
 import sys
-import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 import rich.console
@@ -82,18 +82,28 @@ def set_up(cache: Path) -> None:
         cache: folder that the programs are in; made if need be.
     """
     host_memory.keep_freed()
-    sys.excepthook = _said_once
+    asyncio.set_event_loop_policy(_Loops())
     path = cache.expanduser() / "xla"
     jax.config.update("jax_compilation_cache_dir", str(path))
 
 
-def _said_once(
-    kind: type[BaseException], error: BaseException, trace: types.TracebackType | None
-) -> None:
-    """Print an error that nothing catches, but for echoes of one that was said.
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that has nobody to tell once it is closed.
 
-    For each part of a save that fails, tensorstore prints that it cannot tell Orbax's
-    thread of it, which has ended with the first.
+    Orbax closes its own with the first part of a save that fails; tensorstore tells it of
+    each other part, and prints a traceback where it cannot.
     """
-    if not (kind is RuntimeError and str(error) == "Event loop is closed"):
-        sys.__excepthook__(kind, error, trace)
+
+    def call_soon_threadsafe(
+        self, callback: Callable[..., object], *args: object, **context: Any
+    ) -> asyncio.Handle | None:
+        try:
+            return super().call_soon_threadsafe(callback, *args, **context)
+        except RuntimeError:
+            if not self.is_closed():
+                raise
+            return None
+
+
+class _Loops(asyncio.DefaultEventLoopPolicy):
+    _loop_factory = _Loop
