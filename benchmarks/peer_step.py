@@ -65,8 +65,12 @@ def config_of(bitext: str | None, way: str, precision: str) -> Config:
     config = dataclasses.replace(
         config,
         student=student,
-        # Random ids have no translations to align, so no other objective is timed.
-        objective=ObjectiveConfig(transport=config.objective.transport),
+        # Random ids have no translations to align: no other objective is timed, nor links.
+        objective=ObjectiveConfig(
+            transport=dataclasses.replace(
+                config.objective.transport, marginals="tokens", link_weight=0.0
+            )
+        ),
     )
     if way == "as trained":
         return config

@@ -58,13 +58,14 @@ def row(name: str, ours: float, peer: float, peer_name: str, **more: object) -> 
 def record(rows: list[dict]) -> None:
     """Print rows and put them into results/benchmarks.json.
 
-    Those of the same names and machine are replaced; what other machines measured stays.
+    Those of the same names, machine and precision are replaced; all others stay.
     """
     for each in rows:
         print(json.dumps(each))
-    known = {(each["name"], each["machine"]) for each in rows}
+    measured = lambda row: (row["name"], row["machine"], row.get("precision"))
+    known = set(map(measured, rows))
     kept = []
     if RESULTS.is_file():
         found = json.loads(RESULTS.read_text())["rows"]
-        kept = [r for r in found if (r["name"], r["machine"]) not in known]
+        kept = [row for row in found if measured(row) not in known]
     textfile.write(RESULTS, json.dumps({"rows": kept + rows}, indent=2) + "\n")
