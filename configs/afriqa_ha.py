@@ -5,10 +5,9 @@
     python -m optical_jax.evaluate --workdir work/afriqa_ha --collection COLLECTIONS/afriqa \
         --queries hau-test --topline_queries hau-en-test --no-titles
 
-RAW: see configs/public_bitext.py. 2026-11-24, seed 0, AMD EPYC, one core: 800 steps in
-15 min, preparation included. R@10 .833, RR@10 .636; topline .913, .718
+RAW: see configs/public_bitext.py. 2026-11-29, seed 0, AMD EPYC with bfloat16 products, one
+core beside other work: 800 steps in 7 min. R@10 .827, RR@10 .631; topline .913, .718
 (results/objectives.json).
-Measured before transport had links: `plain` in configs/studies/objectives.py.
 """
 
 from configs import public_bitext as pb

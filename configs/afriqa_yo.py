@@ -5,9 +5,9 @@
     python -m optical_jax.evaluate --workdir work/afriqa_yo --collection COLLECTIONS/afriqa \
         --queries yor-test --topline_queries yor-en-test --no-titles
 
-RAW: see configs/public_bitext.py. 2026-11-28, seed 0, AMD EPYC without bfloat16 products, one core:
-800 steps in 32 min, preparation included. R@10 .870, RR@10 .653; topline .968, .753
-(results/whole_runs.json).
+RAW: see configs/public_bitext.py. 2026-11-29, seed 0, AMD EPYC with bfloat16 products, one
+core beside other work: 800 steps in 8 min. R@10 .870, RR@10 .652; topline .968, .753
+(results/objectives.json).
 """
 
 from configs import public_bitext as pb
