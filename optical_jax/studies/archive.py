@@ -64,7 +64,7 @@ class Archive:
             for number, line in enumerate(textfile.read_lines(path), start=1):
                 try:
                     one = _parsed(jsontext.loads(line))
-                except (ValueError, KeyError, TypeError) as error:
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
                     raise ValueError(
                         f"{path}, line {number} is no line of a study's archive "
                         f"({type(error).__name__}: {error}); restore the file, or delete "

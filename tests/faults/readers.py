@@ -31,6 +31,7 @@ from optical_jax.data.sources import BitextSource
 from optical_jax.data.texts import TextSource
 from optical_jax.models import families, hf, layout, weights
 from optical_jax.retrieval import trec as runs
+from optical_jax.studies.archive import Archive
 from optical_jax.training import workdir
 from tests.models import tiny
 
@@ -146,6 +147,15 @@ def _run_config() -> bytes:
     return json.dumps(fields).encode()
 
 
+def _archive() -> bytes:
+    row = {"query_set": "q", "method": "student", "measures": {"R@10": 0.5}}
+    row |= {"query_ids": ["a", "b"], "values": {"R@10": [0.0, 1.0]}, "details": {}}
+    measured = {"asked": {"queries": ["q"]}, "rows": [row], "seconds": 1.5}
+    config = json.loads(_run_config())
+    line = {"name": "xx/all/0", "config": config, "measured": measured}
+    return json.dumps({**line, "summary": {"steps": 6}, "made": {}}).encode() + b"\n"
+
+
 @functools.cache
 def every() -> dict[str, FileReader]:
     """Return the table of readers by name."""
@@ -207,6 +217,9 @@ def every() -> dict[str, FileReader]:
             ),
             (_run_config(),),
             "config.json",
+        ),
+        "study archive": FileReader(
+            lambda path: Archive(path, measures=("R@10",)), (_archive(),)
         ),
         "settings": FileReader(layout.read_json, (b'{"query_length": 32, "a": [1]}',)),
     }
