@@ -64,13 +64,13 @@ class Archive:
             for number, line in enumerate(textfile.read_lines(path), start=1):
                 try:
                     one = _parsed(jsontext.loads(line))
+                    self._kept[one.name] = one
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
                     raise ValueError(
                         f"{path}, line {number} is no line of a study's archive "
                         f"({type(error).__name__}: {error}); restore the file, or delete "
                         "it to measure again"
                     ) from error
-                self._kept[one.name] = one
 
     def find(
         self, name: str, config: Config, *, only: str | tuple[str, ...] = ""
@@ -147,23 +147,33 @@ def _as_line(kept: Kept) -> dict[str, Any]:
 
 
 def _parsed(content: dict[str, Any]) -> Kept:
-    rows = [
-        {
-            **{k: v for k, v in row.items() if k not in ("query_ids", "values")},
-            "per_query": {
-                measure: dict(zip(row["query_ids"], values, strict=True))
-                for measure, values in row["values"].items()
-            },
-        }
-        for row in content["measured"]["rows"]
-    ]
+    measured = content["measured"]
     return Kept(
-        name=content["name"],
+        name=str(content["name"]),
         config=config_io.convert(Config, content["config"], "config"),
-        measured=Measured(**{**content["measured"], "rows": rows}),
-        summary=content["summary"],
-        made=content["made"],
+        measured=Measured(
+            asked=dict(measured["asked"]),
+            rows=list(map(_row, measured["rows"])),
+            seconds=float(measured["seconds"]),
+        ),
+        summary=content["summary"] and dict(content["summary"]),
+        made=dict(content["made"]),
     )
+
+
+def _row(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of `Measured` of a row of a line; numbers are numbers."""
+    ids = list(map(str, line["query_ids"]))
+    per_query = {
+        measure: dict(zip(ids, map(float, values), strict=True))
+        for measure, values in line["values"].items()
+    }
+    return {
+        **{k: str(line[k]) for k in ("collection", "query_set", "queries", "method")},
+        "measures": {measure: float(x) for measure, x in line["measures"].items()},
+        "details": dict(line["details"]),
+        "per_query": per_query,
+    }
 
 
 def _without_paths(config: Config) -> Config:

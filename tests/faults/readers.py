@@ -148,8 +148,13 @@ def _run_config() -> bytes:
 
 
 def _archive() -> bytes:
-    row = {"query_set": "q", "method": "student", "measures": {"R@10": 0.5}}
-    row |= {"query_ids": ["a", "b"], "values": {"R@10": [0.0, 1.0]}, "details": {}}
+    row = {"collection": "c", "query_set": "q", "queries": "q", "method": "student"}
+    row |= {
+        "measures": {"R@10": 0.5},
+        "query_ids": ["a", "b"],
+        "values": {"R@10": [0.0, 1.0]},
+        "details": {},
+    }
     measured = {"asked": {"queries": ["q"]}, "rows": [row], "seconds": 1.5}
     config = json.loads(_run_config())
     line = {"name": "xx/all/0", "config": config, "measured": measured}
