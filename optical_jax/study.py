@@ -100,7 +100,7 @@ def run(
     by_cell = runs(study, root)
     chosen = _chosen(by_cell, options.only)
     benches = Benches(options.collections, cache=options.cache, told=_told(console))
-    benches.check(_bases(study))
+    benches.check(study.bases)
     place = options.output or root
     archive = Archive(place / f"{study.name}.runs.jsonl.gz", measures=study.measures)
     ledger = Ledger(root, archive)
@@ -109,13 +109,13 @@ def run(
     _plan(chosen, standings, options, console)
     if options.dry_run:
         return Report(written=[], failures={})
-    failures = _execute(chosen, ledger, benches, console)
-    failures |= _average(study, by_cell, chosen, ledger, benches, console)
-    # Those, too, that an earlier version or another --output left in their folders.
-    for base in _bases(study):
+    # What an earlier version or another --output left in folders, chosen or not.
+    for base in study.bases:
         ledger.keep_baselines(base)
     for one in by_cell.values():
         ledger.keep(one)
+    failures = _execute(chosen, ledger, benches, console)
+    failures |= _average(study, by_cell, chosen, ledger, benches, console)
     found = results.collect(study, by_cell, ledger, samples=options.samples)
     written = output.write(found, by_cell, ledger, place, line=line)
     for name, why in failures.items():
@@ -208,10 +208,6 @@ def _placed(study: Study, changes: dict[str, Any], collections: Path) -> Study:
         for grid in study.grids
     )
     return dataclasses.replace(study, grids=grids)
-
-
-def _bases(study: Study) -> list[Base]:
-    return list({b.name: b for grid in study.grids for b in grid.bases}.values())
 
 
 def _chosen(by_cell: Mapping[str, Run], patterns: Sequence[str]) -> list[Run]:

@@ -132,6 +132,11 @@ class Study:
                 f"reference must be one of the methods {methods}, got {self.reference!r}"
             )
 
+    @property
+    def bases(self) -> list[Base]:
+        """The bases of all grids, each once."""
+        return list({b.name: b for grid in self.grids for b in grid.bases}.values())
+
     @functools.cached_property
     def cells(self) -> list["Cell"]:
         """Every entry of the study's tables, in the order of the grids.

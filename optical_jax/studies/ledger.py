@@ -68,29 +68,30 @@ class Ledger:
         """
         if self.standing(run).state != "done":
             runner.execute(run, benches)
-        self.keep(run)
+            self.keep(run)
 
     def measure_baselines(self, base: Base, benches: Benches) -> None:
         """Measure the baselines of a base, once for all of its runs, and keep that."""
-        if self.baselines(base) is None:
-            runner.measure_baselines(base, self._root, benches)
+        runner.measure_baselines(base, self._root, benches)
         self.keep_baselines(base)
 
     def execute_average(self, one: Average, benches: Benches) -> None:
         """Measure the mean of runs that are all done, once, and keep that."""
         if self.average(one) is None:
             runner.execute_average(one, benches)
-        self._archive.keep(_mean(one), one.runs[0].config, self.average(one))
+        found = runner.measured_average(one)
+        if found is not None:
+            self._archive.keep(_mean(one), one.runs[0].config, found)
 
     def keep(self, run: Run) -> None:
-        """Keep what a run measured, if it is done."""
-        if self.standing(run).state == "done":
-            found, told = self.measured(run), self.summary(run)
+        """Keep what a run measured, if its folder is there and it is done."""
+        if runner.standing(run).state == "done":
+            found, told = runner.measured(run), runner.summary(run)
             self._archive.keep(run.name, run.config, found, told)
 
     def keep_baselines(self, base: Base) -> None:
-        """Keep what the baselines of a base measured, if they are."""
-        found = self.baselines(base)
+        """Keep what the baselines of a base measured, if their folder is there."""
+        found = runner.baselines_of(base, self._root)
         if found is not None:
             self._archive.keep(_baselines(base), base.config, found)
 

@@ -89,8 +89,7 @@ def collect(
         samples: sign assignments of the permutation tests.
     """
     rows: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
-    bases = {base.name: base for grid in study.grids for base in grid.bases}
-    for base in bases.values():
+    for base in study.bases:
         found = ledger.baselines(base)
         for row in found.rows if found else ():
             rows.setdefault((row["query_set"], row["method"]), {})[0] = row

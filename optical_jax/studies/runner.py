@@ -54,16 +54,13 @@ def standing(run: Run) -> Standing:
 
 
 def execute(run: Run, benches: Benches) -> None:
-    """Train a run to its end and measure its student; one that is done stays.
+    """Train a run that is not done to its end, and measure its student.
 
     Raises:
         Exception: whatever stopped it, which is kept in its folder, too.
     """
     try:
-        state = standing(run).state
-        if state == "done":
-            return
-        if state != "trained":
+        if standing(run).state != "trained":
             _train(run.config)
         student = workdir.load_student(run.folder)
         benches.bench(run.base, run.config).measure_student(
@@ -77,9 +74,7 @@ def execute(run: Run, benches: Benches) -> None:
 
 
 def execute_average(one: Average, benches: Benches) -> None:
-    """Measure the mean of runs that are all done; once."""
-    if measured_average(one) is not None:
-        return
+    """Measure the mean of runs that are all done."""
     first, *others = (run.folder for run in one.runs)
     student = average.average(
         workdir.load_student(first), map(workdir.load_student, others)
