@@ -1,0 +1,88 @@
+"""What might better every preset, tried where no figure of the comparison is measured.
+
+    python -m optical_jax.study --config configs/studies/recipes.py \
+        --collections COLLECTIONS --set data.root=RAW teacher.path=TEACHER
+
+Russian stands for the languages of XQuAD, Kinyarwanda's development questions for those of
+AfriQA: English questions whose words are replaced by translations, layers that learn, scores,
+bitext of related languages. What wins there is then measured in Hindi and German.
+"""
+
+import dataclasses
+from typing import Any
+
+from configs import afriqa_rw, afriqa_sw, xquad_ru
+from configs import public_bitext as pb
+from configs.studies.objectives import DEU, HIN, NO_LINKS, WEIGHTS, afriqa, parallel
+from optical_jax.data.sources import BitextSource
+from optical_jax.studies.grid import Axis, Grid, Study
+
+# 11,877 questions about articles that XQuAD has not, without their answers.
+QUESTIONS = "nqg-squad-split/processed/tgt-test.txt"
+GLOSSED = {
+    "data.synthetic": [
+        {"name": "glossed", "kind": "code-switch", "texts": {"path": QUESTIONS}}
+    ]
+}
+_LUGANDA = (
+    *pb.lafand("lug", ("train", "dev", "test")),
+    *pb.flores("lug_Latn"),
+    *pb.tico19("lg"),
+    *pb.gatitos("lg"),
+)
+_SWAHILI = afriqa_sw.get_config().data.sources
+
+RUS = parallel(xquad_ru.get_config(), "ru", "xquad")
+KIN_DEV = dataclasses.replace(
+    afriqa(afriqa_rw.get_config(), "kin", tune=False),
+    queries=("kin-dev",),
+    topline_queries=(),
+    fusion_weights=WEIGHTS,
+)
+
+
+def _with(*relatives: tuple[BitextSource, ...]) -> dict[str, Any]:
+    """Return the settings of Kinyarwanda's bitext and that of related languages."""
+    own = KIN_DEV.config.data.sources
+    sources = [s for group in (own, *relatives) for s in group]
+    return {"data.sources": list(map(dataclasses.asdict, sources))}
+
+
+def get_study() -> Study:
+    """Return the study behind results/recipes.json."""
+    luganda = pb.of_relative("lug", _LUGANDA)
+    few_luganda = pb.of_relative("lug", _LUGANDA, weight=0.3)
+    swahili = pb.of_relative("swa", _SWAHILI, weight=0.1)
+    recipes = {
+        "transport": {},
+        "with glossed questions": GLOSSED,
+        "with made phrases": {
+            "data.synthetic": [{"name": "made", "kind": "phrases", "asked": 0.5}]
+        },
+        "transport + scores:0.2": {"objective.mix": "transport + scores:0.2"},
+        "layers: first two": {"student.freeze": ["encoder/layers/[2-9]"]},
+        "layers: all": {"student.freeze": []},
+        "layers: all, slower": {
+            "student.freeze": [],
+            "optimizer.learning_rate": 1e-4,
+        },
+        "transport, no links": NO_LINKS,
+    }
+    relatives = {
+        "transport": {},
+        "with Swahili's questions": _with(pb.of_relative("swa", pb.questions("swa"))),
+        "with Luganda": _with(luganda),
+        "with Swahili": _with(swahili),
+        "with Luganda and Swahili": _with(few_luganda, swahili),
+    }
+    winner = {name: recipes[name] for name in ("transport", "with glossed questions")}
+    return Study(
+        name="recipes",
+        grids=(
+            Grid(bases=(RUS,), axes=(Axis(settings=recipes),)),
+            Grid(bases=(KIN_DEV,), axes=(Axis(settings=relatives),)),
+            Grid(bases=(HIN, DEU), axes=(Axis(settings=winner),)),
+        ),
+        reference="transport",
+        measures=("R@10", "RR@10"),
+    )
