@@ -3,17 +3,19 @@
     python -m optical_jax.study --config configs/studies/recipes.py \
         --collections COLLECTIONS --set data.root=RAW teacher.path=TEACHER
 
-Russian stands for the languages of XQuAD, Kinyarwanda's development questions for those of
-AfriQA: English questions whose words are replaced by translations, layers that learn, scores,
-bitext of related languages. What wins there is then measured in Hindi and German.
+Russian stands for the languages of XQuAD, whose questions are translations of the same ones,
+Kinyarwanda's development questions for those of AfriQA: English questions whose words are
+replaced by translations, layers that learn, scores, bitext of related languages. What wins
+there is then measured in Hindi and German.
 """
 
 import dataclasses
 from typing import Any
 
-from configs import afriqa_rw, afriqa_sw, xquad_ru
+from configs import afriqa_sw, xquad_ru
 from configs import public_bitext as pb
-from configs.studies.objectives import DEU, HIN, NO_LINKS, WEIGHTS, afriqa, parallel
+from configs.studies import ablations
+from configs.studies.objectives import DEU, HIN, KIN, NO_LINKS, WEIGHTS, parallel
 from optical_jax.data.sources import BitextSource
 from optical_jax.studies.grid import Axis, Grid, Study
 
@@ -24,6 +26,7 @@ GLOSSED = {
         {"name": "glossed", "kind": "code-switch", "texts": {"path": QUESTIONS}}
     ]
 }
+_ABLATIONS = ("with made phrases", "layers: first two", "layers: all")
 _LUGANDA = (
     *pb.lafand("lug", ("train", "dev", "test")),
     *pb.flores("lug_Latn"),
@@ -34,9 +37,10 @@ _SWAHILI = afriqa_sw.get_config().data.sources
 
 RUS = parallel(xquad_ru.get_config(), "ru", "xquad")
 KIN_DEV = dataclasses.replace(
-    afriqa(afriqa_rw.get_config(), "kin", tune=False),
-    queries=("kin-dev",),
+    KIN,
+    queries=KIN.tune_queries,
     topline_queries=(),
+    tune_queries=(),
     fusion_weights=WEIGHTS,
 )
 
@@ -56,16 +60,9 @@ def get_study() -> Study:
     recipes = {
         "transport": {},
         "with glossed questions": GLOSSED,
-        "with made phrases": {
-            "data.synthetic": [{"name": "made", "kind": "phrases", "asked": 0.5}]
-        },
         "transport + scores:0.2": {"objective.mix": "transport + scores:0.2"},
-        "layers: first two": {"student.freeze": ["encoder/layers/[2-9]"]},
-        "layers: all": {"student.freeze": []},
-        "layers: all, slower": {
-            "student.freeze": [],
-            "optimizer.learning_rate": 1e-4,
-        },
+        "layers: all, as fast": {"student.freeze": []},
+        **{name: ablations.SETTINGS.settings[name] for name in _ABLATIONS},
         "transport, no links": NO_LINKS,
     }
     relatives = {
