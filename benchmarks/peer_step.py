@@ -169,7 +169,7 @@ def measure(
         *("--projection", str(_PROJECTION)),
         *("--epsilon", str(solver.epsilon), "--iterations", str(solver.iterations)),
     ]
-    commands = {way: [*own, "--answer", way, str(folder)] for way in WAYS}
+    commands = {way: [*own, "--answer", way, str(folder)] for way in args.ways}
     peers = {"torch": torch, "torch.compile": [*torch, "--compile"]}
     commands |= {name: peers[name] for name in args.peers}
     children = {name: paired.Child(command) for name, command in commands.items()}
@@ -187,7 +187,7 @@ def measure(
     pairs = args.batches * config.data.batch_size
     peer = children[args.peers[0]].ready
     rows = []
-    for way in WAYS:
+    for way in args.ways:
         for name in args.peers:
             if name in broken:
                 continue
@@ -218,6 +218,10 @@ def main() -> None:
     parser.add_argument("--python", metavar="PYTHON", help="has torch and transformers")
     parser.add_argument(
         "--models", nargs="+", choices=SIZES, default=["minilm", "base"]
+    )
+    # All candidates are in memory at once: BERT-base's same work takes most of 24 GB.
+    parser.add_argument(
+        "--ways", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY"
     )
     parser.add_argument(
         "--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER"

@@ -16,6 +16,8 @@ from optical_jax.config import (
 )
 from optical_jax.data.clean import CleaningConfig
 from optical_jax.data.sources import BitextSource
+from optical_jax.data.synthetic import SyntheticSource
+from optical_jax.data.texts import TextSource
 from optical_jax.models.head import HeadConfig
 from optical_jax.models.stack import EncoderOptions
 from optical_jax.models.vocabulary import VocabularyConfig
@@ -135,6 +137,40 @@ def questions(code: str, *, weight: float = 3.0) -> tuple[BitextSource, ...]:
     )
 
 
+def glossed_english(*, respelt: float) -> tuple[SyntheticSource, ...]:
+    """Return the English sides of other languages' bitext, glossed word by word.
+
+    Wikipedia's sentences of NLLB-Seed and the training questions of AfriQA: topics that the
+    bitext of most languages lacks, in words that a dictionary learnt from it has.
+
+    Args:
+        respelt: that a word which the dictionary lacks, mostly a name, is respelt as the
+            language respells names: 1 where its letters are others, 0 where it copies them.
+    """
+    texts = {"wikipedia": (TextSource(path="nllb-seed/eng_Latn"), 2)} | {
+        f"questions-{code}": (
+            TextSource(
+                path=f"afriqa/data/queries/{code}/queries.afriqa.{code}.en.train.json",
+                format="jsonl",
+                field="translated_question",
+            ),
+            4,
+        )
+        for code in ("hau", "ibo", "kin", "swa", "yor")
+    }
+    return tuple(
+        SyntheticSource(
+            name=f"glossed-{name}",
+            kind="code-switch",
+            texts=source,
+            respelt=respelt,
+            per_text=times,
+            weight=float(times),
+        )
+        for name, (source, times) in texts.items()
+    )
+
+
 def of_relative(
     code: str, sources: tuple[BitextSource, ...], *, weight: float = 0.5
 ) -> tuple[BitextSource, ...]:
@@ -150,6 +186,7 @@ def config(
     collection: str,
     sources: tuple[BitextSource, ...],
     *,
+    synthetic: tuple[SyntheticSource, ...] = (),
     exclude_but: tuple[str, ...] = (),
     steps: int = 400,
     cache_teacher: bool = True,
@@ -164,6 +201,7 @@ def config(
         name: of the run.
         collection: folder in work/collections whose texts are kept out of the bitext.
         sources: the bitext.
+        synthetic: pairs made with it.
         exclude_but: query sets of the collection that may be in it: training splits.
         steps: of training.
         cache_teacher: whether to; in less than an epoch it saves nothing.
@@ -196,6 +234,7 @@ def config(
         ),
         data=DataConfig(
             sources=sources,
+            synthetic=synthetic,
             exclude=(f"work/collections/{collection}",),
             exclude_but=exclude_but,
             # The longest sentences cost most of the time.

@@ -10,10 +10,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from optical_jax.data import dictionaries, lexicon, lexicon_file, phrases
+from optical_jax.data import dictionaries, lexicon, lexicon_file, name_pairs, phrases
 from optical_jax.data.bitext import Bitext
 from optical_jax.data.dictionaries import Dictionary, DictionarySource
 from optical_jax.data.phrases import Linked
+from optical_jax.data.transliteration import Transliterator
 
 # Goes up when the same bitext gives another lexicon than before.
 FORMAT = 2
@@ -31,6 +32,20 @@ class BitextLexicon:
     def linked(self) -> list[Linked]:
         """The training pairs with their word links."""
         return phrases.link(self.prepared.pairs("train"))
+
+    @functools.cached_property
+    def transliterator(self) -> Transliterator:
+        """How the training pairs respell names.
+
+        Raises:
+            ValueError: They teach no spelling.
+        """
+        found = name_pairs.learn(self.prepared.pairs("train"))
+        if found is None:
+            raise ValueError(
+                "the bitext holds too few respelt names to learn from; set respelt to 0"
+            )
+        return found
 
     def path(self, source: DictionarySource) -> Path:
         """Return the file of the lexicon that a source asks for, learning it if needed.

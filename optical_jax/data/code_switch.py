@@ -8,7 +8,7 @@ not replaced stays as it is, to the character.
 
 import functools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from optical_jax.data.dictionaries import (
     DictionarySource,
     Translation,
 )
+from optical_jax.data.transliteration import Spelling, Transliterator
 from optical_jax.data.word_spans import Span
 
 # Which of a word's translations: any; by probability; the most probable.
@@ -27,6 +28,9 @@ Choice = Literal["random", "weighted", "best"]
 
 # Between letters or digits these do not part words: "U.N.", "2,500", "a@b.org".
 _GLUE = ".,:@_"
+# Spellings of a word that may be taken, and the letters of the shortest that is respelt.
+_SPELLINGS = 3
+_MIN_LETTERS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,10 @@ class CodeSwitcher:
     dictionaries: Sequence[Dictionary]
     probability: float
     choice: Choice = "random"
+    # Spells words that no dictionary holds as the language spells names.
+    transliterator: Transliterator | None = None
+    # That such a word is respelt.
+    respelt: float = 0.0
 
     def switch(self, text: str, rng: np.random.Generator) -> str:
         """Return the text with words replaced; equal generators give equal texts.
@@ -82,6 +90,11 @@ class CodeSwitcher:
             words = self._together(text, spans[at : at + self._longest])
             found = self._find(words, rng, question=asking[at], name=names[at])
             if found is None:
+                span = spans[at]
+                respelt = self._respell(text, span, rng)
+                if respelt is not None:
+                    pieces += [text[done : span.begin], respelt]
+                    done = span.end
                 at += 1
                 continue
             length, translations = found
@@ -124,6 +137,26 @@ class CodeSwitcher:
         if len(known) < 2:
             return known[0] if known else None
         return known[rng.integers(len(known))]
+
+    def _respell(self, text: str, span: Span, rng: np.random.Generator) -> str | None:
+        """Return a spelling of a word that no dictionary holds; None where it stays."""
+        if self.transliterator is None or rng.random() >= self.respelt:
+            return None
+        if not span.word.isalpha() or len(span.word) < _MIN_LETTERS:
+            return None
+        spellings = [] if _is_glued(text, span) else self._spellings(span.word)
+        if not spellings:
+            return None
+        p = np.array([spelling.probability for spelling in spellings])
+        chosen = spellings[rng.choice(len(spellings), p=p / p.sum())]
+        return _cased(chosen.text, text[span.begin])
+
+    @functools.cached_property
+    def _spellings(self) -> Callable[[str], list[Spelling]]:
+        """Return a word's spellings, each word's found once."""
+        return functools.cache(
+            functools.partial(self.transliterator.spell, k=_SPELLINGS)
+        )
 
     def _choose(
         self, translations: Sequence[Translation], rng: np.random.Generator

@@ -54,6 +54,9 @@ class SyntheticSource:
     # That a word with a translation is replaced, and by which ("code-switch").
     probability: float = 1.0
     choice: code_switch.Choice = "weighted"
+    # That a word that no dictionary holds is respelt as the bitext respells names
+    # ("code-switch").
+    respelt: float = 0.0
     # From the teacher's language ("code-switch").
     dictionaries: tuple[DictionarySource, ...] = (DictionarySource(format="bitext"),)
     # Share that becomes questions, begun as the bitext's questions begin ("phrases",
@@ -72,7 +75,7 @@ class SyntheticSource:
                 raise ValueError(
                     f"{where}: {name} must be at least {least}, got {getattr(self, name)}"
                 )
-        for name in ("probability", "asked"):
+        for name in ("probability", "respelt", "asked"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(
                     f"{where}: {name} must be between 0 and 1, got {getattr(self, name)}"
@@ -191,6 +194,8 @@ def _switched(
         dictionaries=lexicon.dictionaries(source.dictionaries, root=root),
         probability=source.probability,
         choice=source.choice,
+        transliterator=lexicon.transliterator if source.respelt else None,
+        respelt=source.respelt,
     )
     taken = _taken(len(given), source, rng)
     return [Pair(given[i], switcher.switch(given[i], rng)) for i in taken]

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import tokenizers
 
-from optical_jax.data import alignment, transliteration
+from optical_jax.data import alignment, name_pairs
 from optical_jax.data.sources import Pair
 from optical_jax.data.transliteration import Transliterator
-from optical_jax.models import name_pairs, names, word_ends
+from optical_jax.models import names, word_ends
 
 # Spellings of a word that are tried, and how probable each must be.
 SPELLINGS = 6
@@ -23,18 +23,6 @@ MIN_PROBABILITY = 0.05
 LENGTHENED = 1.5
 # Words that the target side has this often are learnt from their sentences.
 LEARNT = 2
-
-
-def learn(pairs: Sequence[Pair]) -> Transliterator | None:
-    """Learn how the bitext's target side respells names of its source side.
-
-    Args:
-        pairs: bitext; source is the teacher's language.
-
-    Returns:
-        The model; None where the bitext teaches no spelling.
-    """
-    return transliteration.learn(name_pairs.linked(pairs), name_pairs.beside(pairs))
 
 
 def find(
@@ -50,7 +38,7 @@ def find(
     """Return pieces that whole words split into, with the teacher's piece of each.
 
     Args:
-        model: of the bitext (`learn`).
+        model: of the bitext (`name_pairs.learn`).
         pairs: bitext; source is the teacher's language.
         teacher: WordPiece or Unigram.
         student: the same with the pieces of the student's language.

@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterator, Mapping, Set
 
 import tokenizers
 
+from optical_jax.data import name_pairs
 from optical_jax.data.transliteration import Transliterator
-from optical_jax.models import name_pairs, word_ends
+from optical_jax.models import word_ends
 
 # Spellings of a word that are tried, and how probable each must be.
 SPELLINGS = 4

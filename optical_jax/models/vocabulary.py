@@ -14,11 +14,10 @@ import numpy as np
 import tokenizers
 from jaxtyping import Float
 
-from optical_jax.data import alignment
+from optical_jax.data import alignment, name_pairs
 from optical_jax.data.sources import Pair
 from optical_jax.models import (
     initialization,
-    name_pairs,
     names,
     subwords,
     told_pieces,

@@ -4,6 +4,7 @@ import pytest
 from optical_jax.data import code_switch, dictionaries
 from optical_jax.data.code_switch import CodeSwitchConfig, CodeSwitcher
 from optical_jax.data.dictionaries import Dictionary, DictionarySource
+from optical_jax.data.transliteration import Spelling, Transliterator
 
 ENTRIES = [
     ("the", "", 1.0),
@@ -96,6 +97,53 @@ def test_equal_generators_give_equal_texts() -> None:
     options = {"probability": 0.5, "choice": "random"}
     texts = [_switch("red house " * 20, seed=s, **options) for s in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
+
+
+class _Speller(Transliterator):
+    """Spells every word with k for c, and less often with q; none that has an x."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.asked: list[str] = []
+
+    def spell(self, word: str, *, k: int) -> list[Spelling]:
+        self.asked.append(word)
+        if "x" in word:
+            return []
+        found = [("k", 0.75), ("q", 0.25), ("s", 0.1)]
+        return [
+            Spelling(text=word.replace("c", to), probability=p) for to, p in found[:k]
+        ]
+
+
+def _respelt(text: str, *, share: float = 1.0, seed: int = 0) -> str:
+    return _switch(text, transliterator=_Speller(), respelt=share, seed=seed)
+
+
+def test_words_that_no_dictionary_holds_are_respelt() -> None:
+    found = {_respelt("the house of Chopin", seed=seed) for seed in range(40)}
+    assert found == {"nyumba of Khopin", "nyumba of Qhopin", "nyumba of Shopin"}
+    assert _respelt("the house of Chopin", share=0.0) == "nyumba of Chopin"
+
+
+@pytest.mark.parametrize("text", ["cat", "C-3PO", "a@chopin.pl", "1945c", "Excxc"])
+def test_what_is_no_word_or_has_no_spelling_stays(text: str) -> None:
+    assert _respelt(text) == text
+
+
+def test_likelier_spellings_come_more_often_and_a_share_of_words() -> None:
+    text = " ".join(["coco"] * 3000)
+    switcher = CodeSwitcher(
+        dictionaries=(SWAHILI,),
+        probability=1.0,
+        transliterator=(speller := _Speller()),
+        respelt=0.5,
+    )
+    found = switcher.switch(text, np.random.default_rng(0)).split()
+    assert speller.asked == ["coco"]
+    shares = [found.count(word) / len(found) for word in ("coco", "koko", "qoqo")]
+    expected = [0.5, 0.5 * 0.75 / 1.1, 0.5 * 0.25 / 1.1]
+    assert shares == pytest.approx(expected, abs=4 * np.sqrt(0.25 / 3000))
 
 
 def test_bad_settings() -> None:

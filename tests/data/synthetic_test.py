@@ -1,6 +1,7 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from optical_jax.data import bitext, dictionaries, synthetic
@@ -150,6 +151,7 @@ def test_the_same_is_made_once_and_again_the_same(
         ({"weight": 0.0}, r"weight must be positive, got 0"),
         ({"per_text": 0}, r"per_text must be at least 1, got 0"),
         ({"limit": -1}, r"limit must be at least 0, got -1"),
+        ({"respelt": -0.5}, r"respelt must be between 0 and 1, got -0.5"),
         ({"asked": 1.5}, r"asked must be between 0 and 1, got 1.5"),
         ({"probability": 0.0}, r"code-switch needs dictionaries and a probability"),
         ({"dictionaries": ()}, r"code-switch needs dictionaries"),
@@ -170,3 +172,59 @@ def test_names_must_differ_from_all_others(root: Path, prepared: bitext.Bitext) 
             ValueError, match=r"names of their own.*bitext has \['news'\]"
         ):
             _prepare(root, prepared, *sources)
+
+
+_SPELT = str.maketrans("abcdefghiklmnoprstuvz", "абкдефгхиклмнопрстувз")
+
+
+@pytest.fixture(scope="module")
+def of_names(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bitext.Bitext]:
+    """Sentences about 160 people, whose names the target side writes in its own letters."""
+    root = tmp_path_factory.mktemp("names")
+    rng = np.random.default_rng(0)
+    parts = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
+    names = sorted({"".join(rng.choice(parts, 3)) for _ in range(160)})
+    rows = []
+    for name in names * 2:
+        verb, other = rng.choice([*bilingual.VERBS]), rng.choice([*bilingual.NOUNS])
+        words = [bilingual.WORDS[word] for word in (verb, other)]
+        rows.append(
+            f"they {verb} {name.capitalize()} in {other}\t"
+            f"wao {words[0]} {name.translate(_SPELT).capitalize()} ya {words[1]}"
+        )
+    (root / "b.tsv").write_text("\n".join(rows))
+    (root / "q.txt").write_text("who did Melina see\nwhere is the verona\n")
+    prepared = bitext.prepare(
+        [BitextSource(name="news", format="tsv", source="b.tsv")],
+        root=root,
+        data_dir=root / "cache",
+        cleaning=CleaningConfig(),
+    )
+    return root, prepared
+
+
+def test_words_without_a_translation_are_respelt_as_the_bitext_respells_names(
+    of_names: tuple[Path, bitext.Bitext],
+) -> None:
+    root, prepared = of_names
+    source = dataclasses.replace(
+        GLOSSED,
+        dictionaries=(dictionaries.DictionarySource(format="bitext"),),
+        respelt=1.0,
+        per_text=3,
+    )
+    made = _prepare(root, prepared, source)
+    found = {word for p in _pairs(made, "glossed") for word in p["target"].split()}
+    assert found >= {"Мелина", "верона"}
+    assert not found & {"Melina", "verona"}
+    kept = _prepare(root, prepared, dataclasses.replace(source, respelt=0.0))
+    assert kept.directory != made.directory
+    found = {word for p in _pairs(kept, "glossed") for word in p["target"].split()}
+    assert found >= {"Melina", "verona"}
+
+
+def test_bitext_without_respelt_names_cannot_respell(
+    root: Path, prepared: bitext.Bitext
+) -> None:
+    with pytest.raises(ValueError, match="too few respelt names.*set respelt to 0"):
+        _prepare(root, prepared, dataclasses.replace(GLOSSED, respelt=0.5))

@@ -6,10 +6,9 @@ import pytest
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers
 
-from optical_jax.data import transliteration
+from optical_jax.data import name_pairs, transliteration
 from optical_jax.data.sources import Pair
 from optical_jax.models import (
-    name_pairs,
     spelled_names,
     vocabulary,
     vocabulary_cache,
@@ -89,7 +88,7 @@ def teacher(names):
 
 
 def _find(pairs, **options):
-    return spelled_names.find(spelled_names.learn(pairs), pairs, **options)
+    return spelled_names.find(name_pairs.learn(pairs), pairs, **options)
 
 
 def _transplant(teacher, pairs, **fields):
@@ -169,7 +168,7 @@ def test_an_odd_spelling_is_found_beside_a_name_of_one_sentence(teacher, pairs, 
 
 def test_bitext_without_respelt_names_gives_none(teacher):
     pairs = [Pair("they saw it", "wao liona ni")] * 20
-    assert spelled_names.learn(pairs) is None
+    assert name_pairs.learn(pairs) is None
     _, made = _transplant(teacher, pairs, spelled_names=10)
     assert made.report["spelled_names"] == 0
 

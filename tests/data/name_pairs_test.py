@@ -1,7 +1,7 @@
 import pytest
 
+from optical_jax.data import name_pairs
 from optical_jax.data.sources import Pair
-from optical_jax.models import name_pairs
 
 
 def test_names_stand_beside_the_words_that_may_be_their_spellings():

@@ -8,8 +8,9 @@ a model of spellings finds the right one (`data.transliteration`).
 import collections
 from collections.abc import Iterator, Sequence
 
-from optical_jax.data import lexicon, phrases, word_spans
+from optical_jax.data import lexicon, phrases, transliteration, word_spans
 from optical_jax.data.sources import Pair
+from optical_jax.data.transliteration import Transliterator
 from optical_jax.data.word_spans import Span
 
 # The names linked most often are enough to learn from.
@@ -27,6 +28,18 @@ LENGTHS = (0.5, 2.0)
 MIN_SHARE = 0.1
 
 Words = tuple[str, str]
+
+
+def learn(pairs: Sequence[Pair]) -> Transliterator | None:
+    """Learn how the bitext's target side respells names of its source side.
+
+    Args:
+        pairs: bitext; source is the teacher's language.
+
+    Returns:
+        The model; None where the bitext teaches no spelling.
+    """
+    return transliteration.learn(linked(pairs), beside(pairs))
 
 
 def linked(pairs: Sequence[Pair]) -> set[Words]:
