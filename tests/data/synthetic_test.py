@@ -193,7 +193,7 @@ def of_names(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bitext.Bit
             f"wao {words[0]} {name.translate(_SPELT).capitalize()} ya {words[1]}"
         )
     (root / "b.tsv").write_text("\n".join(rows))
-    (root / "q.txt").write_text("who did Melina see\nwhere is the verona\n")
+    (root / "q.txt").write_text("they verb1 Melina in noun2\nthey verb3 verona\n")
     prepared = bitext.prepare(
         [BitextSource(name="news", format="tsv", source="b.tsv")],
         root=root,
