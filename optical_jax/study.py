@@ -15,7 +15,6 @@ NAME.json: with this file alone, the command goes on on another machine.
 import dataclasses
 import fnmatch
 import functools
-import math
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rich.box
 import rich.console
 import rich.markup
-import rich.table
 import tyro
 
 from optical_jax import command, config_io
@@ -55,6 +52,9 @@ class Options:
     output: Path | None = None
     # Runs to train, patterns of base/method/seed such as "kin/*/0"; none: all.
     only: tuple[str, ...] = ()
+    # Delete a run's folder, checkpoints and all, once its measures are in the archive;
+    # where the preset averages seeds, those of methods with several stay.
+    discard: bool = False
     # Print the plan and its cost, and stop.
     dry_run: bool = False
     # Steps of the first run that are timed where no run was recorded; 0: none are.
@@ -103,7 +103,9 @@ def run(
     benches.check(study.bases)
     place = options.output or root
     archive = Archive(place / f"{study.name}.runs.jsonl.gz", measures=study.measures)
-    ledger = Ledger(root, archive)
+    averaged = {run.name for one in averages(study, by_cell) for run in one.runs}
+    discarded = {one.name for one in chosen} - averaged if options.discard else set()
+    ledger = Ledger(root, archive, discarded=discarded)
     # The report reads every run: one of another config there is refused now, not then.
     standings = {one.name: ledger.standing(one) for one in by_cell.values()}
     _plan(chosen, standings, options, console)
@@ -240,36 +242,8 @@ def _plan(
         runner.time_steps(first, steps=options.probe)
         standings = {**standings, first.name: runner.standing(first)}
         estimates = cost.estimate(chosen, standings, elsewhere=options.measured)
-    console.print(_plan_table(estimates))
-    console.print(_total(estimates), highlight=False)
-
-
-def _plan_table(estimates: Sequence[cost.Estimate]) -> rich.table.Table:
-    """Return a line for each run that is not done."""
-    shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    shown.add_column("run", no_wrap=True)
-    shown.add_column("is")
-    for name in ("steps left", "pairs/s", "hours"):
-        shown.add_column(name, justify="right")
-    for e in estimates:
-        if e.standing.state == "done":
-            continue
-        speed = f"{e.rate.pairs_per_second:.1f}" if e.rate else "?"
-        hours = "?" if e.seconds is None else f"{e.seconds / 3600:.2f}"
-        shown.add_row(e.run.name, e.standing.state, f"{e.steps:,}", speed, hours)
-    return shown
-
-
-def _total(estimates: Sequence[cost.Estimate]) -> str:
-    left = [e for e in estimates if e.standing.state != "done"]
-    steps = sum(e.steps for e in left)
-    seconds = math.fsum(e.seconds or 0.0 for e in left)
-    known = all(e.seconds is not None for e in left)
-    hours = f"about {seconds / 3600:.1f} hours" if known else "unknown hours"
-    return (
-        f"{len(estimates)} runs, {len(estimates) - len(left)} done; {len(left)} to go: "
-        f"{steps:,} steps, {hours} and preparation"
-    )
+    console.print(cost.table(estimates))
+    console.print(cost.total(estimates), highlight=False)
 
 
 def _say_failure(console: rich.console.Console, name: str, why: str) -> None:

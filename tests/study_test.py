@@ -214,6 +214,28 @@ def test_the_archive_alone_makes_the_same_record(root, finished, monkeypatch, tm
 
 
 @pytest.mark.long
+def test_folders_go_once_their_measures_are_kept_but_for_seeds_to_average(
+    root, finished, tmp_path
+):
+    runs = tmp_path / "runs"
+    shutil.copytree(root / "runs", runs)
+    # Of one that is to be measured again the folder goes afterwards.
+    shutil.rmtree(runs / "xx" / "all" / "seed-0" / "evaluation")
+    (runs / "tiny.runs.jsonl.gz").unlink()
+    report, told = _run(root, _study(root), workdir=runs, discard=True)
+    assert "3 runs, 2 done; 1 to go" in told
+    assert not list((runs / "xx").glob("all/*"))
+    assert {p.name for p in (runs / "xx" / "few").iterdir()} >= {"seed-0", "seed-1"}
+    kept = finished[0].written[0]
+    for part in ("rows", "significance"):
+        found = [json.loads(p.read_text())[part] for p in (report.written[0], kept)]
+        assert found[0] == found[1]
+    again, told = _run(root, _study(root), workdir=runs, discard=True)
+    assert "3 runs, 3 done" in told
+    assert again.failures == {}
+
+
+@pytest.mark.long
 def test_only_some_runs(root, finished):
     _, told = _run(root, _study(root), only=("xx/few/*",), dry_run=True)
     assert "2 runs, 2 done" in told

@@ -1,10 +1,14 @@
 """What a study will cost: from the speed of runs that were recorded."""
 
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import rich.box
+import rich.table
 
 from optical_jax.studies import runner
 from optical_jax.studies.grid import Run
@@ -94,6 +98,35 @@ def estimate(
             Estimate(run=run, standing=standing, steps=steps, rate=rate, seconds=left)
         )
     return found
+
+
+def table(estimates: Sequence[Estimate]) -> rich.table.Table:
+    """Return a line for each run that is not done."""
+    shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.add_column("run", no_wrap=True)
+    shown.add_column("is")
+    for name in ("steps left", "pairs/s", "hours"):
+        shown.add_column(name, justify="right")
+    for e in estimates:
+        if e.standing.state == "done":
+            continue
+        speed = f"{e.rate.pairs_per_second:.1f}" if e.rate else "?"
+        hours = "?" if e.seconds is None else f"{e.seconds / 3600:.2f}"
+        shown.add_row(e.run.name, e.standing.state, f"{e.steps:,}", speed, hours)
+    return shown
+
+
+def total(estimates: Sequence[Estimate]) -> str:
+    """Return a line of what is left of all runs."""
+    left = [e for e in estimates if e.standing.state != "done"]
+    steps = sum(e.steps for e in left)
+    seconds = math.fsum(e.seconds or 0.0 for e in left)
+    known = all(e.seconds is not None for e in left)
+    hours = f"about {seconds / 3600:.1f} hours" if known else "unknown hours"
+    return (
+        f"{len(estimates)} runs, {len(estimates) - len(left)} done; {len(left)} to go: "
+        f"{steps:,} steps, {hours} and preparation"
+    )
 
 
 def _median(rates: Sequence[Rate | None]) -> Rate | None:

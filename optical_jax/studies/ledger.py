@@ -1,5 +1,6 @@
 """What is known of a study's runs: by their folders, and by the archive of those gone."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,19 @@ _OF_BASELINES = ("data.sources", "data.cleaning", "data.exclude", "teacher.")
 class Ledger:
     """Looks runs up, does what is not done, and keeps in the archive what is."""
 
-    def __init__(self, root: Path, archive: Archive):
-        """Take the folder of all runs, and the archive."""
+    def __init__(
+        self, root: Path, archive: Archive, *, discarded: Collection[str] = ()
+    ):
+        """Take the folder of all runs, and the archive.
+
+        Args:
+            root: the folder.
+            archive: what outlives it.
+            discarded: names of runs whose folders go once their measures are kept.
+        """
         self._root = root
         self._archive = archive
+        self._discarded = discarded
 
     def standing(self, run: Run) -> Standing:
         """Tell how far a run is; one whose measures are kept is done.
@@ -69,6 +79,8 @@ class Ledger:
         if self.standing(run).state != "done":
             runner.execute(run, benches)
             self.keep(run)
+        if run.name in self._discarded and self._kept(run) is not None:
+            runner.discard(run)
 
     def measure_baselines(self, base: Base, benches: Benches) -> None:
         """Measure the baselines of a base, once for all of its runs, and keep that."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import time
 import traceback
 from dataclasses import dataclass
@@ -71,6 +72,15 @@ def execute(run: Run, benches: Benches) -> None:
         textfile.write(run.folder / _FAILURE, traceback.format_exc())
         raise
     (run.folder / _FAILURE).unlink(missing_ok=True)
+
+
+def discard(run: Run) -> None:
+    """Delete a run's folder, under another name first: what is left of one is no run."""
+    if run.folder.is_dir():
+        gone = run.folder.with_name(f"{run.folder.name}.discarded")
+        shutil.rmtree(gone, ignore_errors=True)
+        run.folder.rename(gone)
+        shutil.rmtree(gone)
 
 
 def execute_average(one: Average, benches: Benches) -> None:
