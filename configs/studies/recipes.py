@@ -17,15 +17,21 @@ from configs import public_bitext as pb
 from configs.studies import ablations
 from configs.studies.objectives import DEU, HIN, KIN, NO_LINKS, WEIGHTS, parallel
 from optical_jax.data.sources import BitextSource
-from optical_jax.studies.grid import Axis, Grid, Study
+from optical_jax.studies import overrides
+from optical_jax.studies.grid import Axis, Base, Grid, Study
 
 # 11,877 questions about articles that XQuAD has not, without their answers.
 QUESTIONS = "nqg-squad-split/processed/tgt-test.txt"
-GLOSSED = {
-    "data.synthetic": [
-        {"name": "glossed", "kind": "code-switch", "texts": {"path": QUESTIONS}}
-    ]
-}
+
+
+def _glossed(name: str, **fields: float) -> dict[str, Any]:
+    """Return the settings of questions whose words are replaced by translations."""
+    texts = {"name": name, "kind": "code-switch", "texts": {"path": QUESTIONS}}
+    return {"data.synthetic": [texts | fields]}
+
+
+# Twice each, by other translations, and twice as often drawn.
+_TWICE = {"per_text": 2, "weight": 2.0}
 _ABLATIONS = ("with made phrases", "layers: first two", "layers: all")
 _LUGANDA = (
     *pb.lafand("lug", ("train", "dev", "test")),
@@ -35,7 +41,14 @@ _LUGANDA = (
 )
 _SWAHILI = afriqa_sw.get_config().data.sources
 
-RUS = parallel(xquad_ru.get_config(), "ru", "xquad")
+
+def _plain(base: Base) -> Base:
+    """Return a base whose bitext is all that it trains on."""
+    config = overrides.apply(base.config, {"data.synthetic": []})
+    return dataclasses.replace(base, config=config)
+
+
+RUS, *WINNERS = map(_plain, (parallel(xquad_ru.get_config(), "ru", "xquad"), HIN, DEU))
 KIN_DEV = dataclasses.replace(
     KIN,
     queries=KIN.tune_queries,
@@ -43,6 +56,12 @@ KIN_DEV = dataclasses.replace(
     tune_queries=(),
     fusion_weights=WEIGHTS,
 )
+
+
+def _sides(*, respelt: float) -> dict[str, Any]:
+    """Return the settings of English sides of other languages' bitext, glossed."""
+    sources = pb.glossed_english(respelt=respelt)
+    return {"data.synthetic": list(map(dataclasses.asdict, sources))}
 
 
 def _with(*relatives: tuple[BitextSource, ...]) -> dict[str, Any]:
@@ -59,7 +78,10 @@ def get_study() -> Study:
     swahili = pb.of_relative("swa", _SWAHILI, weight=0.1)
     recipes = {
         "transport": {},
-        "with glossed questions": GLOSSED,
+        "with glossed questions": _glossed("glossed"),
+        "with glossed questions, twice": _glossed("glossed", **_TWICE),
+        "the same, names respelt": _glossed("respelt", respelt=1.0, **_TWICE),
+        "with English sides of other bitext, glossed": _sides(respelt=1.0),
         "transport + scores:0.2": {"objective.mix": "transport + scores:0.2"},
         "layers: all, as fast": {"student.freeze": []},
         **{name: ablations.SETTINGS.settings[name] for name in _ABLATIONS},
@@ -78,7 +100,7 @@ def get_study() -> Study:
         grids=(
             Grid(bases=(RUS,), axes=(Axis(settings=recipes),)),
             Grid(bases=(KIN_DEV,), axes=(Axis(settings=relatives),)),
-            Grid(bases=(HIN, DEU), axes=(Axis(settings=winner),)),
+            Grid(bases=tuple(WINNERS), axes=(Axis(settings=winner),)),
         ),
         reference="transport",
         measures=("R@10", "RR@10"),
