@@ -6,7 +6,7 @@
         --queries de --topline_queries en --no-titles
 
 RAW: see configs/public_bitext.py. 2026-11-29, seed 0, AMD EPYC with bfloat16 products, one
-core beside other work: 2700 steps in 16 min. R@10 .910, RR@10 .736; topline .982, .908
+core beside other work: 2700 steps in 15 min. R@10 .918, RR@10 .755; topline .982, .908
 (results/objectives.json).
 """
 

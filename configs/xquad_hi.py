@@ -6,7 +6,7 @@
         --queries hi --topline_queries en --no-titles
 
 RAW: see configs/public_bitext.py. 2026-11-29, seed 0, AMD EPYC with bfloat16 products, one
-core beside other work: 3000 steps, the last 2479 in 16 min. R@10 .913, RR@10 .752; topline
+core beside other work, paused at times: 3000 steps in 35 min. R@10 .908, RR@10 .752; topline
 .982, .908 (results/objectives.json).
 """
 

@@ -6,7 +6,7 @@
         --queries mr --topline_queries en --no-titles
 
 RAW: see configs/public_bitext.py. 2026-11-29, seed 0, AMD EPYC with bfloat16 products, one
-core beside other work: 5200 steps in 34 min. R@10 .834, RR@10 .648; topline .982, .908
+core beside other work: 5200 steps in 31 min. R@10 .836, RR@10 .652; topline .982, .908
 (results/objectives.json).
 """
 
