@@ -30,7 +30,7 @@ def get_config() -> Config:
         ),
         # An epoch.
         steps=2700,
-        synthetic=pb.glossed_english(respelt=0),
+        synthetic=pb.glossed_english(respelt=0.0),
         cache_teacher=False,
         vocabulary_size=24_000,
         # Compounds that the bitext lacks split into parts that it has.

@@ -40,7 +40,7 @@ def get_config() -> Config:
         SOURCES,
         # An epoch.
         steps=3000,
-        synthetic=pb.glossed_english(respelt=1),
+        synthetic=pb.glossed_english(respelt=1.0),
         cache_teacher=False,
         vocabulary_size=48_000,
         stems=96_000,

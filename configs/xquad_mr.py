@@ -39,7 +39,7 @@ def get_config() -> Config:
         ),
         # An epoch.
         steps=5200,
-        synthetic=pb.glossed_english(respelt=1),
+        synthetic=pb.glossed_english(respelt=1.0),
         cache_teacher=False,
         vocabulary_size=48_000,
         stems=96_000,

@@ -31,7 +31,7 @@ def get_config() -> Config:
             *pb.words("ru"),
         ),
         steps=800,
-        synthetic=pb.glossed_english(respelt=1),
+        synthetic=pb.glossed_english(respelt=1.0),
         cache_teacher=False,
         vocabulary_size=48_000,
         stems=96_000,

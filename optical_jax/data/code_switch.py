@@ -2,8 +2,9 @@
 
 Litschko, Artemova, Plank, "Boosting Zero-shot Cross-lingual Retrieval by Training on
 Artificially Code-Switched Data" (arXiv 2305.05295): each word that a dictionary holds is
-replaced with probability p. With p = 1 the text becomes a word-by-word gloss. Whatever is
-not replaced stays as it is, to the character.
+replaced with probability p. With p = 1 the text becomes a word-by-word gloss. Words that no
+dictionary holds may be respelt as the language respells names. Whatever is not replaced
+stays as it is, to the character.
 """
 
 import functools
