@@ -45,6 +45,7 @@ SETTINGS = Axis(
         "annealed": {f"{_TRANSPORT}.anneal_from": 0.5},
         "with sentence term": {f"{_TRANSPORT}.sentence_weight": 0.5},
         "with source term": {f"{_TRANSPORT}.source_weight": 0.5},
+        # In place of the glossed texts that Marathi's preset has.
         "with made phrases": {
             "data.synthetic": [{"name": "made", "kind": "phrases", "asked": 0.5}],
         },

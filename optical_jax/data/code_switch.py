@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from optical_jax.data import lexicon, word_spans
+from optical_jax.data import lexicon, name_pairs, word_spans
 from optical_jax.data.dictionaries import (
     Dictionary,
     DictionarySource,
@@ -29,9 +29,8 @@ Choice = Literal["random", "weighted", "best"]
 
 # Between letters or digits these do not part words: "U.N.", "2,500", "a@b.org".
 _GLUE = ".,:@_"
-# Spellings of a word that may be taken, and the letters of the shortest that is respelt.
+# Spellings of a word that may be taken.
 _SPELLINGS = 3
-_MIN_LETTERS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +142,7 @@ class CodeSwitcher:
         """Return a spelling of a word that no dictionary holds; None where it stays."""
         if self.transliterator is None or rng.random() >= self.respelt:
             return None
-        if not span.word.isalpha() or len(span.word) < _MIN_LETTERS:
+        if not span.word.isalpha() or len(span.word) < name_pairs.MIN_LETTERS:
             return None
         spellings = [] if _is_glued(text, span) else self._spellings(span.word)
         if not spellings:
