@@ -4,9 +4,9 @@
         --collections COLLECTIONS --set data.root=RAW teacher.path=TEACHER
 
 Russian stands for the languages of XQuAD, whose questions are translations of the same ones,
-Kinyarwanda's development questions for those of AfriQA: English questions whose words are
-replaced by translations, layers that learn, scores, bitext of related languages. What wins
-there is then measured in Hindi and German.
+Kinyarwanda's development questions for those of AfriQA: English texts whose words are replaced
+by translations, layers that learn, scores, bitext of related languages. Hindi and German have
+glossed questions measured beside bitext alone; glossed English sides are in their presets.
 """
 
 import dataclasses

@@ -40,7 +40,7 @@ class BitextLexicon:
         Raises:
             ValueError: They teach no spelling.
         """
-        found = name_pairs.learn(self.prepared.pairs("train"))
+        found = name_pairs.learn(self.linked)
         if found is None:
             raise ValueError(
                 "the bitext holds too few respelt names to learn from; set respelt to 0"

@@ -8,7 +8,8 @@ a model of spellings finds the right one (`data.transliteration`).
 import collections
 from collections.abc import Iterator, Sequence
 
-from optical_jax.data import lexicon, phrases, transliteration, word_spans
+from optical_jax.data import lexicon, transliteration, word_spans
+from optical_jax.data.phrases import Linked
 from optical_jax.data.sources import Pair
 from optical_jax.data.transliteration import Transliterator
 from optical_jax.data.word_spans import Span
@@ -30,24 +31,24 @@ MIN_SHARE = 0.1
 Words = tuple[str, str]
 
 
-def learn(pairs: Sequence[Pair]) -> Transliterator | None:
+def learn(pairs: Sequence[Linked]) -> Transliterator | None:
     """Learn how the bitext's target side respells names of its source side.
 
     Args:
-        pairs: bitext; source is the teacher's language.
+        pairs: bitext with its word links; source is the teacher's language.
 
     Returns:
         The model; None where the bitext teaches no spelling.
     """
-    return transliteration.learn(linked(pairs), beside(pairs))
+    return transliteration.learn(linked(pairs), beside([found.pair for found in pairs]))
 
 
-def linked(pairs: Sequence[Pair]) -> set[Words]:
+def linked(pairs: Sequence[Linked]) -> set[Words]:
     """Return frequent names of the source side, each with the word it is mostly linked to."""
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(
         collections.Counter
     )
-    for found in phrases.link(pairs):
+    for found in pairs:
         is_name = lexicon.names(found.pair.source, found.source)
         links = found.links.tolist()
         sources = collections.Counter(i for i, _ in links)

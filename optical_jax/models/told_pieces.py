@@ -13,7 +13,7 @@ import numpy as np
 import tokenizers
 from jaxtyping import Float
 
-from optical_jax.data import name_pairs
+from optical_jax.data import name_pairs, phrases
 from optical_jax.data.sources import Pair
 from optical_jax.models import (
     names,
@@ -99,7 +99,7 @@ def tell(
     found: dict[str, str] = {}
     sounds: dict[str, str] = {}
     of_names = names.letters(copied)
-    model = name_pairs.learn(pairs) if spelled or parts else None
+    model = name_pairs.learn(phrases.link(pairs)) if spelled or parts else None
     if model is not None and spelled:
         found = spelled_names.find(
             model,

@@ -76,9 +76,10 @@ def execute(run: Run, benches: Benches) -> None:
 
 def discard(run: Run) -> None:
     """Delete a run's folder, under another name first: what is left of one is no run."""
+    gone = run.folder.with_name(f"{run.folder.name}.discarded")
+    # A call that was killed may have left some.
+    shutil.rmtree(gone, ignore_errors=True)
     if run.folder.is_dir():
-        gone = run.folder.with_name(f"{run.folder.name}.discarded")
-        shutil.rmtree(gone, ignore_errors=True)
         run.folder.rename(gone)
         shutil.rmtree(gone)
 

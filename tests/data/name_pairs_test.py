@@ -1,6 +1,6 @@
 import pytest
 
-from optical_jax.data import name_pairs
+from optical_jax.data import name_pairs, phrases
 from optical_jax.data.sources import Pair
 
 
@@ -67,4 +67,4 @@ def test_linked_names_are_those_mostly_linked_to_one_word():
         for name in names
     ] * 3
     expected = {(name.lower(), word.lower()) for name, word in names.items()}
-    assert name_pairs.linked(pairs) == expected
+    assert name_pairs.linked(phrases.link(pairs)) == expected

@@ -6,7 +6,7 @@ import pytest
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers
 
-from optical_jax.data import name_pairs, transliteration
+from optical_jax.data import name_pairs, phrases, transliteration
 from optical_jax.data.sources import Pair
 from optical_jax.models import (
     spelled_names,
@@ -88,7 +88,7 @@ def teacher(names):
 
 
 def _find(pairs, **options):
-    return spelled_names.find(name_pairs.learn(pairs), pairs, **options)
+    return spelled_names.find(name_pairs.learn(phrases.link(pairs)), pairs, **options)
 
 
 def _transplant(teacher, pairs, **fields):
@@ -168,7 +168,7 @@ def test_an_odd_spelling_is_found_beside_a_name_of_one_sentence(teacher, pairs, 
 
 def test_bitext_without_respelt_names_gives_none(teacher):
     pairs = [Pair("they saw it", "wao liona ni")] * 20
-    assert name_pairs.learn(pairs) is None
+    assert name_pairs.learn(phrases.link(pairs)) is None
     _, made = _transplant(teacher, pairs, spelled_names=10)
     assert made.report["spelled_names"] == 0
 
